@@ -1,0 +1,151 @@
+package xfrm
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn sends requests to the kernel of one network namespace and reads the answers. It is safe for concurrent use;
+// calls wait for each other, as the kernel makes them do anyway within a namespace.
+type Conn struct {
+	mu   sync.Mutex // guards everything below
+	sock Socket
+	seq  uint32
+	out  []byte // reused for sending
+	in   []byte // reused for receiving, cleared after each datagram
+}
+
+// maxBatch is how many requests go into one datagram: the acknowledgements of this many fit many times into the
+// receive buffer, and a datagram of this many policies (300 bytes each) into the kernel's default send buffer.
+const maxBatch = 256
+
+// maxDatagram is what the kernel fills at most with one piece of a dump (32 KiB, netlink_dump), doubled for luck.
+const maxDatagram = 64 << 10
+
+// Dial opens a Conn to the running kernel.
+func Dial(ns NetNS) (*Conn, error) {
+	s, err := dialKernel(ns)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(s), nil
+}
+
+// NewConn returns a Conn on sock, which it closes with Close.
+func NewConn(sock Socket) *Conn { return &Conn{sock: sock, in: make([]byte, maxDatagram)} }
+
+// Close closes the socket.
+func (c *Conn) Close() error { return c.sock.Close() }
+
+// Cookie identifies the network namespace: unique until the machine restarts.
+func (c *Conn) Cookie() (uint64, error) { return c.sock.Cookie() }
+
+// Do sends the requests, several to a datagram, and returns one error for each, nil for what the kernel acknowledged.
+// A request that fails does not keep the kernel from those behind it. An error is an *Error with the kernel's answer,
+// or wraps ErrNotSent or ErrOutcomeUnknown.
+func (c *Conn) Do(reqs ...Request) []error {
+	return c.exchange(reqs, func(int, Message) error { return nil })
+}
+
+// exchange does the work of Do; reply gets what the kernel answers besides acknowledgements.
+func (c *Conn) exchange(reqs []Request, reply func(i int, m Message) error) []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	errs := make([]error, len(reqs))
+	for from := 0; from < len(reqs); from += maxBatch {
+		to := min(from+maxBatch, len(reqs))
+		c.batch(reqs[from:to], errs[from:to], func(i int, m Message) error { return reply(from+i, m) })
+	}
+	return errs
+}
+
+func (c *Conn) batch(reqs []Request, errs []error, reply func(int, Message) error) {
+	first := c.seq + 1
+	c.out = c.out[:0]
+	for _, r := range reqs {
+		c.seq++
+		c.out = appendMessage(c.out, r, unix.NLM_F_REQUEST|unix.NLM_F_ACK, c.seq)
+	}
+	err := c.sock.Send(c.out)
+	clear(c.out) // a test's NEWSA has keys in it
+	if err != nil {
+		for i := range errs {
+			errs[i] = fmt.Errorf("%s: %w: %w", msgName(reqs[i].Type), ErrNotSent, err)
+		}
+		return
+	}
+	for i := range errs {
+		errs[i] = ErrOutcomeUnknown
+	}
+	for left := len(reqs); left > 0; {
+		err := c.receive(func(m Message) error {
+			i := int(m.Seq - first)
+			switch {
+			case i < 0 || i >= len(reqs): // the late answer to an earlier request
+			case m.Type == unix.NLMSG_ERROR:
+				if errs[i] == ErrOutcomeUnknown { //nolint:errorlint // the very value set above
+					errs[i] = ackError(reqs[i].Type, m)
+					left--
+				}
+			default:
+				return reply(i, m)
+			}
+			return nil
+		})
+		switch {
+		case err == nil, errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EINTR):
+		default: // EAGAIN: the kernel has acted and there is nothing more to read
+			for i, e := range errs {
+				if e == ErrOutcomeUnknown { //nolint:errorlint // the very value set above
+					errs[i] = fmt.Errorf("%s: %w (%w)", msgName(reqs[i].Type), ErrOutcomeUnknown, err)
+				}
+			}
+			return
+		}
+	}
+}
+
+func ackError(typ uint16, m Message) error {
+	errno, reason, err := decodeAck(m)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w: %w", msgName(typ), ErrOutcomeUnknown, err)
+	case errno == 0:
+		return nil
+	case errno == unix.EPERM:
+		return fmt.Errorf("%w: %w", ErrNotPermitted, &Error{msgName(typ), errno, reason})
+	}
+	return &Error{msgName(typ), errno, reason}
+}
+
+// receive reads one datagram, hands its messages to f and clears the buffer, which may have held keys.
+func (c *Conn) receive(f func(Message) error) error {
+	n, err := c.sock.Receive(c.in)
+	if err != nil {
+		clear(c.in[:n])
+		return err
+	}
+	defer clear(c.in[:n])
+	return EachMessage(c.in[:n], f)
+}
+
+// MigrateSupported tells whether the kernel has XFRM_MSG_MIGRATE_STATE: nil, or an error that is ErrNotSupported or
+// ErrNotPermitted or says why it can't be told. It changes nothing.
+func (c *Conn) MigrateSupported() error {
+	err := c.Do(probe.Request())[0]
+	var refusal *Error
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return nil
+	case errors.Is(err, ErrNotPermitted):
+		return err
+	case errors.As(err, &refusal) && (refusal.Errno == unix.ENOPROTOOPT || refusal.Errno == unix.EINVAL):
+		return fmt.Errorf("%w (%w)", ErrNotSupported, refusal)
+	case err == nil:
+		return errors.New("the kernel accepted a migration of an SA that can't exist")
+	}
+	return fmt.Errorf("probe for MIGRATE_STATE: %w", err)
+}

@@ -1,0 +1,130 @@
+package xfrm
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDumps is how often a dump is redone when the table changes under it. Every rekey in a busy SAD interrupts one; a
+// dump of 10,000 SAs takes about 40 ms, so that ten in a row mean a storm.
+const maxDumps = 10
+
+// ErrDumpInterrupted means that the table never held still for the length of a dump.
+var ErrDumpInterrupted = fmt.Errorf("the table changed during each of %d dumps", maxDumps)
+
+// SAs dumps the SAD, larval SAs included.
+func (c *Conn) SAs() ([]SA, error) {
+	return dump(c, Request{Type: MsgGetSA}, MsgNewSA, func(sa *SA, b []byte) error { return sa.decode(b) })
+}
+
+// Policies dumps the SPD, main and sub-policies. Policies of sockets are left out: they belong to their processes.
+func (c *Conn) Policies() ([]Policy, error) {
+	all, err := dump(c, Request{Type: MsgGetPolicy}, MsgNewPolicy, func(p *Policy, b []byte) error { return p.decode(b) })
+	kept := all[:0]
+	for i := range all {
+		if !all[i].IsSocket() {
+			kept = append(kept, all[i])
+		}
+	}
+	return kept, err
+}
+
+func dump[T any](c *Conn, req Request, want uint16, decode func(*T, []byte) error) ([]T, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []T
+	op := msgName(req.Type)
+	for range maxDumps {
+		all = all[:0]
+		interrupted, err := c.dumpOnce(op, req, want, func(b []byte) error {
+			var zero T
+			all = append(all, zero)
+			return decode(&all[len(all)-1], b)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !interrupted {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", op, ErrDumpInterrupted)
+}
+
+func (c *Conn) dumpOnce(op string, req Request, want uint16, each func([]byte) error) (interrupted bool, err error) {
+	c.seq++
+	seq := c.seq
+	if err := c.sock.Send(appendMessage(c.out[:0], req, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, seq)); err != nil {
+		return false, fmt.Errorf("%s: %w: %w", op, ErrNotSent, err)
+	}
+	var bad error // a message that can't be decoded doesn't end the dump: the socket takes no other before it is read out
+	for done := false; !done; {
+		err := c.receive(func(m Message) error {
+			if m.Seq != seq {
+				return nil
+			}
+			interrupted = interrupted || m.Flags&unix.NLM_F_DUMP_INTR != 0
+			switch m.Type {
+			case unix.NLMSG_DONE:
+				done = true
+				return dumpResult(op, m)
+			case unix.NLMSG_ERROR:
+				done = true
+				return ackError(req.Type, m)
+			case want:
+				if bad == nil {
+					bad = each(m.Payload)
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return false, fmt.Errorf("dump with %s: %w", op, err)
+		}
+	}
+	return interrupted, bad
+}
+
+// dumpResult reads the number that ends a dump: 0, or a negative errno if it broke off.
+func dumpResult(op string, m Message) error {
+	if len(m.Payload) < 4 {
+		return nil
+	}
+	if n := int32(ne.Uint32(m.Payload)); n < 0 {
+		return &Error{Op: op, Errno: unix.Errno(-n)}
+	}
+	return nil
+}
+
+// Statuses reads the SAs of the given requests (GetSAStatus) back, several to a datagram. For an SA that is not there
+// the error is ESRCH.
+func (c *Conn) Statuses(reqs ...Request) ([]SAStatus, []error) {
+	all := make([]SAStatus, len(reqs))
+	bad := make([]error, len(reqs))
+	errs := c.exchange(reqs, func(i int, m Message) error {
+		if m.Type == MsgNewAE {
+			all[i], bad[i] = DecodeSAStatus(m.Payload)
+		}
+		return nil
+	})
+	for i := range errs {
+		if errs[i] == nil {
+			errs[i] = bad[i]
+		}
+	}
+	return all, errs
+}
+
+// PolicyByIndex reads one policy (of p only what GetPolicy takes is used). The error is ENOENT if there is none.
+func (c *Conn) PolicyByIndex(p *Policy) (got Policy, err error) {
+	var bad error
+	errs := c.exchange([]Request{GetPolicy(p)}, func(_ int, m Message) error {
+		if m.Type == MsgNewPolicy {
+			got, bad = DecodePolicy(m.Payload)
+		}
+		return nil
+	})
+	return got, errors.Join(errs[0], bad)
+}

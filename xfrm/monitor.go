@@ -1,0 +1,166 @@
+package xfrm
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Multicast groups: enum xfrm_nlgroups.
+const (
+	GroupAcquire = 1 // an outgoing packet wants an SA that is not there
+	GroupExpire  = 2
+	GroupSA      = 3 // SAs added, updated, deleted, flushed; not migrated ones
+	GroupPolicy  = 4
+	GroupMigrate = 7 // MIGRATE and MIGRATE_STATE that succeeded
+)
+
+// Event is a notification: what other processes, or we, did to the SAD and SPD. Which of the pointers is set goes by
+// the message's type.
+type Event struct {
+	Type uint16 // Msg...
+
+	SA        *SA        // NEWSA, UPDSA, EXPIRE
+	ID        *SAID      // DELSA
+	Policy    *Policy    // NEWPOLICY, UPDPOLICY, DELPOLICY, POLEXPIRE, ACQUIRE (the policy that the packet met)
+	Migration *Migration // MIGRATE_STATE
+	Hard      bool       // EXPIRE, POLEXPIRE: the hard limit, after which it is gone
+}
+
+// Monitor reads notifications. It is used by one goroutine; Close may come from another and ends Next.
+type Monitor struct {
+	sock Socket
+	buf  []byte
+	todo []Event
+}
+
+// DialMonitor subscribes to groups of the running kernel.
+func DialMonitor(ns NetNS, groups ...uint32) (*Monitor, error) {
+	s, err := dialKernel(ns)
+	if err != nil {
+		return nil, err
+	}
+	m, err := NewMonitor(s, groups...)
+	if err != nil {
+		s.Close()
+	}
+	return m, err
+}
+
+// NewMonitor subscribes to groups on sock, which it closes with Close.
+func NewMonitor(sock Socket, groups ...uint32) (*Monitor, error) {
+	for _, g := range groups {
+		if err := sock.Join(g); err != nil {
+			return nil, fmt.Errorf("join XFRM multicast group %d: %w", g, err)
+		}
+	}
+	return &Monitor{sock: sock, buf: make([]byte, maxDatagram)}, nil
+}
+
+// Close closes the socket.
+func (m *Monitor) Close() error { return m.sock.Close() }
+
+// Next returns the next notification, waiting for it until the given time; the zero time waits without limit. The
+// error is os.ErrDeadlineExceeded if there was none, os.ErrClosed after Close, and ErrOverrun if some were lost: then
+// go on reading, but read the SAD and SPD afresh.
+func (m *Monitor) Next(until time.Time) (Event, error) {
+	for len(m.todo) == 0 {
+		n, err := m.sock.Receive(m.buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			err = m.sock.Wait(until)
+		case errors.Is(err, unix.ENOBUFS):
+			err = ErrOverrun
+		case err == nil:
+			err = EachMessage(m.buf[:n], func(msg Message) error {
+				e, err := decodeEvent(msg)
+				if err == nil {
+					m.todo = append(m.todo, e)
+				}
+				return err
+			})
+			clear(m.buf[:n]) // NEWSA and EXPIRE carry keys
+		}
+		if err != nil {
+			return Event{}, err
+		}
+	}
+	e := m.todo[0]
+	m.todo = m.todo[1:]
+	return e, nil
+}
+
+// decodeEvent decodes a notification. Types that it doesn't know give an Event with the type alone.
+func decodeEvent(m Message) (Event, error) {
+	e := Event{Type: m.Type}
+	b := m.Payload
+	var err error
+	switch m.Type {
+	case MsgNewSA, MsgUpdSA:
+		e.SA, err = ptr(DecodeSA(b))
+	case MsgExpire:
+		if len(b) < sizeofExpire {
+			return e, shortOf("xfrm_user_expire", len(b), sizeofExpire)
+		}
+		e.SA, err = ptr(DecodeSA(b[:sizeofUsersaInfo]))
+		e.Hard = b[sizeofUsersaInfo] != 0
+	case MsgDelSA:
+		if len(b) < sizeofUsersaID {
+			return e, shortOf("xfrm_usersa_id", len(b), sizeofUsersaID)
+		}
+		e.ID = new(SAID)
+		e.ID.decode(b)
+	case MsgNewPolicy, MsgUpdPolicy:
+		e.Policy, err = ptr(DecodePolicy(b))
+	case MsgDelPolicy:
+		e.Policy, err = decodeDeletedPolicy(b)
+	case MsgPolExpire:
+		if len(b) < sizeofPolExpire {
+			return e, shortOf("xfrm_user_polexpire", len(b), sizeofPolExpire)
+		}
+		e.Policy, err = ptr(DecodePolicy(b[:sizeofPolicyInfo]))
+		e.Hard = b[sizeofPolicyInfo] != 0
+	case MsgAcquire:
+		if len(b) < sizeofAcquire {
+			return e, shortOf("xfrm_user_acquire", len(b), sizeofAcquire)
+		}
+		const policyAt = 24 + 16 + sizeofSelector // after struct xfrm_id, saddr and sel
+		e.Policy, err = ptr(DecodePolicy(b[policyAt : policyAt+sizeofPolicyInfo]))
+	case MsgMigrateState:
+		e.Migration, err = ptr(DecodeMigration(b))
+	}
+	return e, err
+}
+
+// attrPolicy is XFRMA_POLICY: in a notification of a policy deleted by index, the policy itself.
+const attrPolicy = 7
+
+// decodeDeletedPolicy decodes struct xfrm_userpolicy_id. For a deletion by index the kernel leaves the selector empty
+// and sends the whole policy in an attribute; for one by selector it sends struct xfrm_userpolicy_info alone.
+func decodeDeletedPolicy(b []byte) (*Policy, error) {
+	if len(b) < sizeofPolicyID {
+		return nil, shortOf("xfrm_userpolicy_id", len(b), sizeofPolicyID)
+	}
+	if len(b) >= sizeofPolicyInfo {
+		if p, err := DecodePolicy(b); err == nil && p.Index != 0 {
+			return &p, nil
+		}
+	}
+	p := new(Policy)
+	p.Sel.decode(b)
+	p.Index = ne.Uint32(b[56:])
+	p.Dir = Dir(b[60])
+	err := eachAttr(b[sizeofPolicyID:], func(typ uint16, a []byte) error {
+		if typ != attrPolicy {
+			return p.decodeAttr(typ, a)
+		}
+		if len(a) < sizeofPolicyInfo {
+			return shortOf("xfrm_userpolicy_info", len(a), sizeofPolicyInfo)
+		}
+		p.decodeInfo(a)
+		return nil
+	})
+	return p, err
+}

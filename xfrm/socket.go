@@ -1,0 +1,145 @@
+package xfrm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Socket carries netlink datagrams to and from a kernel: the running one (Dial), or the one in memory of package
+// xfrmtest. It is used by one goroutine at a time.
+type Socket interface {
+	// Send hands a datagram of requests to the kernel, which has acted on all of them when Send returns: XFRM works
+	// in the sender's context. After an error none was acted on.
+	Send(b []byte) error
+
+	// Receive reads one datagram into b without waiting and returns its length. EAGAIN means that there is none,
+	// ENOBUFS that some were lost.
+	Receive(b []byte) (int, error)
+
+	// Wait waits until there is something to receive; os.ErrDeadlineExceeded says that there was nothing in time. The
+	// zero time waits without limit. Close ends it.
+	Wait(until time.Time) error
+
+	// Join subscribes to a multicast group (Group...).
+	Join(group uint32) error
+
+	// Cookie identifies the network namespace (SO_NETNS_COOKIE): unique until the machine restarts.
+	Cookie() (uint64, error)
+
+	Close() error
+}
+
+// receiveBuffer has room for the acknowledgements of a whole batch (about 1 KiB of kernel memory each) and for
+// notifications while the reader is busy. The kernel's default of 208 KiB overflows at about 270 of either.
+const receiveBuffer = 4 << 20
+
+// kernelSocket is a netlink socket of the running kernel. mdlayher/netlink opens, binds and configures it. Sending and
+// receiving are done here, because that package's Receive leaves copies of what it read in memory that nobody clears,
+// and prints whole messages, keys included, if NLDEBUG is set in the environment.
+type kernelSocket struct {
+	nl  *netlink.Conn
+	raw syscall.RawConn
+}
+
+// NetNS tells Dial which network namespace to work in: an open file descriptor of it, or 0 for the current one.
+type NetNS int
+
+// dialKernel opens an XFRM netlink socket.
+func dialKernel(ns NetNS) (*kernelSocket, error) {
+	nl, err := netlink.Dial(unix.NETLINK_XFRM, &netlink.Config{NetNS: int(ns)})
+	if err != nil {
+		if errors.Is(err, unix.EPROTONOSUPPORT) {
+			return nil, fmt.Errorf("this kernel has no XFRM netlink (CONFIG_XFRM_USER): %w", err)
+		}
+		return nil, fmt.Errorf("open an XFRM netlink socket: %w", err)
+	}
+	s := &kernelSocket{nl: nl}
+	if err := s.configure(); err != nil {
+		nl.Close()
+		return nil, fmt.Errorf("configure the XFRM netlink socket: %w", err)
+	}
+	return s, nil
+}
+
+func (s *kernelSocket) configure() (err error) {
+	if s.raw, err = s.nl.SyscallConn(); err != nil {
+		return err
+	}
+	for _, o := range []netlink.ConnOption{netlink.ExtendedAcknowledge, netlink.CapAcknowledge} {
+		if err := s.nl.SetOption(o, true); err != nil {
+			return err
+		}
+	}
+	// SO_RCVBUFFORCE needs CAP_NET_ADMIN, as everything here does; without it the plain option is as good as it gets.
+	if err := s.control(func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer)
+	}); err != nil {
+		return s.nl.SetReadBuffer(receiveBuffer)
+	}
+	return nil
+}
+
+func (s *kernelSocket) control(f func(fd int) error) error {
+	var err error
+	if cerr := s.raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+func (s *kernelSocket) Send(b []byte) error {
+	to := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	var err error
+	if werr := s.raw.Write(func(fd uintptr) bool {
+		err = unix.Sendto(int(fd), b, 0, to)
+		return !errors.Is(err, unix.EAGAIN)
+	}); werr != nil {
+		return werr
+	}
+	return os.NewSyscallError("sendto", err)
+}
+
+func (s *kernelSocket) Receive(b []byte) (int, error) {
+	var n, flags int
+	var err error
+	if rerr := s.raw.Read(func(fd uintptr) bool {
+		n, _, flags, _, err = unix.Recvmsg(int(fd), b, nil, unix.MSG_DONTWAIT)
+		return true
+	}); rerr != nil {
+		return 0, rerr
+	}
+	if err == nil && flags&unix.MSG_TRUNC != 0 {
+		err = unix.EMSGSIZE
+	}
+	return n, err
+}
+
+func (s *kernelSocket) Wait(until time.Time) error {
+	if err := s.nl.SetReadDeadline(until); err != nil {
+		return err
+	}
+	tried := false
+	return s.raw.Read(func(uintptr) bool {
+		was := tried
+		tried = true
+		return was
+	})
+}
+
+func (s *kernelSocket) Join(group uint32) error { return s.nl.JoinGroup(group) }
+
+func (s *kernelSocket) Cookie() (cookie uint64, err error) {
+	err = s.control(func(fd int) error {
+		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+		return os.NewSyscallError("getsockopt SO_NETNS_COOKIE", err)
+	})
+	return cookie, err
+}
+
+func (s *kernelSocket) Close() error { return s.nl.Close() }
