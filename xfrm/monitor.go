@@ -134,19 +134,14 @@ func decodeEvent(m Message) (Event, error) {
 	return e, err
 }
 
-// attrPolicy is XFRMA_POLICY: in a notification of a policy deleted by index, the policy itself.
+// attrPolicy is XFRMA_POLICY: in the notification of a deleted policy, the policy itself.
 const attrPolicy = 7
 
-// decodeDeletedPolicy decodes struct xfrm_userpolicy_id. For a deletion by index the kernel leaves the selector empty
-// and sends the whole policy in an attribute; for one by selector it sends struct xfrm_userpolicy_info alone.
+// decodeDeletedPolicy decodes struct xfrm_userpolicy_id, which has the index or the selector that the policy was
+// deleted by, and takes the rest from the policy in the attributes.
 func decodeDeletedPolicy(b []byte) (*Policy, error) {
 	if len(b) < sizeofPolicyID {
 		return nil, shortOf("xfrm_userpolicy_id", len(b), sizeofPolicyID)
-	}
-	if len(b) >= sizeofPolicyInfo {
-		if p, err := DecodePolicy(b); err == nil && p.Index != 0 {
-			return &p, nil
-		}
 	}
 	p := new(Policy)
 	p.Sel.decode(b)
