@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,11 +20,11 @@ type Socket interface {
 	Send(b []byte) error
 
 	// Receive reads one datagram into b without waiting and returns its length. EAGAIN means that there is none,
-	// ENOBUFS that some were lost.
+	// ENOBUFS that some were lost, EMSGSIZE that this one did not fit and has lost its end.
 	Receive(b []byte) (int, error)
 
 	// Wait waits until there is something to receive; os.ErrDeadlineExceeded says that there was nothing in time. The
-	// zero time waits without limit. Close ends it.
+	// zero time waits without limit. Close, which may come from another goroutine, ends it with os.ErrClosed.
 	Wait(until time.Time) error
 
 	// Join subscribes to a multicast group (Group...).
@@ -43,8 +44,9 @@ const receiveBuffer = 4 << 20
 // receiving are done here, because that package's Receive leaves copies of what it read in memory that nobody clears,
 // and prints whole messages, keys included, if NLDEBUG is set in the environment.
 type kernelSocket struct {
-	nl  *netlink.Conn
-	raw syscall.RawConn
+	nl     *netlink.Conn
+	raw    syscall.RawConn
+	closed atomic.Bool
 }
 
 // NetNS tells Dial which network namespace to work in: an open file descriptor of it, or 0 for the current one.
@@ -88,7 +90,7 @@ func (s *kernelSocket) configure() (err error) {
 func (s *kernelSocket) control(f func(fd int) error) error {
 	var err error
 	if cerr := s.raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
-		return cerr
+		return s.rawError(cerr)
 	}
 	return err
 }
@@ -100,36 +102,41 @@ func (s *kernelSocket) Send(b []byte) error {
 		err = unix.Sendto(int(fd), b, 0, to)
 		return !errors.Is(err, unix.EAGAIN)
 	}); werr != nil {
-		return werr
+		return s.rawError(werr)
 	}
 	return os.NewSyscallError("sendto", err)
 }
 
 func (s *kernelSocket) Receive(b []byte) (int, error) {
 	var n, flags int
-	var err error
-	if rerr := s.raw.Read(func(fd uintptr) bool {
-		n, _, flags, _, err = unix.Recvmsg(int(fd), b, nil, unix.MSG_DONTWAIT)
-		return true
-	}); rerr != nil {
-		return 0, rerr
-	}
+	// Not raw.Read: that would fail for a deadline of an earlier Wait.
+	err := s.control(func(fd int) (err error) {
+		n, _, flags, _, err = unix.Recvmsg(fd, b, nil, unix.MSG_DONTWAIT)
+		return err
+	})
 	if err == nil && flags&unix.MSG_TRUNC != 0 {
 		err = unix.EMSGSIZE
 	}
-	return n, err
+	return max(n, 0), err // n is -1 with most errors
 }
 
 func (s *kernelSocket) Wait(until time.Time) error {
 	if err := s.nl.SetReadDeadline(until); err != nil {
 		return err
 	}
-	tried := false
-	return s.raw.Read(func(uintptr) bool {
-		was := tried
-		tried = true
-		return was
-	})
+	// Asking the kernel, not counting wake-ups: what arrived after the last Receive and before this Read wakes no one.
+	return s.rawError(s.raw.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+	}))
+}
+
+// rawError gives os.ErrClosed its name: what a syscall.RawConn returns after Close is an internal error of the runtime.
+func (s *kernelSocket) rawError(err error) error {
+	if err != nil && s.closed.Load() {
+		return os.ErrClosed
+	}
+	return err
 }
 
 func (s *kernelSocket) Join(group uint32) error { return s.nl.JoinGroup(group) }
@@ -142,4 +149,7 @@ func (s *kernelSocket) Cookie() (cookie uint64, err error) {
 	return cookie, err
 }
 
-func (s *kernelSocket) Close() error { return s.nl.Close() }
+func (s *kernelSocket) Close() error {
+	s.closed.Store(true)
+	return s.nl.Close()
+}
