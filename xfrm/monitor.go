@@ -22,7 +22,7 @@ const (
 type Event struct {
 	Type uint16 // Msg...
 
-	SA        *SA        // NEWSA, UPDSA, EXPIRE
+	SA        *SA        // NEWSA, UPDSA, EXPIRE (without its optional parts), DELSA (what it was)
 	ID        *SAID      // DELSA
 	Policy    *Policy    // NEWPOLICY, UPDPOLICY, DELPOLICY, POLEXPIRE, ACQUIRE (the policy that the packet met)
 	Migration *Migration // MIGRATE_STATE
@@ -81,8 +81,8 @@ func (m *Monitor) Next(until time.Time) (Event, error) {
 				}
 				return err
 			})
-			clear(m.buf[:n]) // NEWSA and EXPIRE carry keys
 		}
+		clear(m.buf[:n]) // NEWSA, UPDSA and DELSA carry keys
 		if err != nil {
 			return Event{}, err
 		}
@@ -104,14 +104,12 @@ func decodeEvent(m Message) (Event, error) {
 		if len(b) < sizeofExpire {
 			return e, shortOf("xfrm_user_expire", len(b), sizeofExpire)
 		}
-		e.SA, err = ptr(DecodeSA(b[:sizeofUsersaInfo]))
+		e.SA = new(SA)
+		e.SA.decodeInfo(b)
 		e.Hard = b[sizeofUsersaInfo] != 0
+		err = eachAttr(b[sizeofExpire:], e.SA.decodeAttr)
 	case MsgDelSA:
-		if len(b) < sizeofUsersaID {
-			return e, shortOf("xfrm_usersa_id", len(b), sizeofUsersaID)
-		}
-		e.ID = new(SAID)
-		e.ID.decode(b)
+		e.ID, e.SA, err = decodeDeletedSA(b)
 	case MsgNewPolicy, MsgUpdPolicy:
 		e.Policy, err = ptr(DecodePolicy(b))
 	case MsgDelPolicy:
@@ -120,22 +118,51 @@ func decodeEvent(m Message) (Event, error) {
 		if len(b) < sizeofPolExpire {
 			return e, shortOf("xfrm_user_polexpire", len(b), sizeofPolExpire)
 		}
-		e.Policy, err = ptr(DecodePolicy(b[:sizeofPolicyInfo]))
+		e.Policy = new(Policy)
+		e.Policy.decodeInfo(b)
 		e.Hard = b[sizeofPolicyInfo] != 0
+		err = eachAttr(b[sizeofPolExpire:], e.Policy.decodeAttr)
 	case MsgAcquire:
 		if len(b) < sizeofAcquire {
 			return e, shortOf("xfrm_user_acquire", len(b), sizeofAcquire)
 		}
 		const policyAt = 24 + 16 + sizeofSelector // after struct xfrm_id, saddr and sel
-		e.Policy, err = ptr(DecodePolicy(b[policyAt : policyAt+sizeofPolicyInfo]))
+		e.Policy = new(Policy)
+		e.Policy.decodeInfo(b[policyAt:])
+		err = eachAttr(b[sizeofAcquire:], e.Policy.decodeAttr)
 	case MsgMigrateState:
 		e.Migration, err = ptr(DecodeMigration(b))
 	}
 	return e, err
 }
 
-// attrPolicy is XFRMA_POLICY: in the notification of a deleted policy, the policy itself.
-const attrPolicy = 7
+// In the notification of a deleted SA or policy the struct that it was stands in an attribute, among those that belong
+// to it: XFRMA_SA and XFRMA_POLICY.
+const (
+	attrSA     = 6
+	attrPolicy = 7
+)
+
+// decodeDeletedSA decodes struct xfrm_usersa_id, and the SA from the attributes.
+func decodeDeletedSA(b []byte) (*SAID, *SA, error) {
+	if len(b) < sizeofUsersaID {
+		return nil, nil, shortOf("xfrm_usersa_id", len(b), sizeofUsersaID)
+	}
+	id, sa := new(SAID), &SA{CPU: AnyCPU}
+	id.decode(b)
+	sa.ID = *id
+	err := eachAttr(b[sizeofUsersaID:], func(typ uint16, a []byte) error {
+		if typ != attrSA {
+			return sa.decodeAttr(typ, a)
+		}
+		if len(a) < sizeofUsersaInfo {
+			return shortOf("xfrm_usersa_info", len(a), sizeofUsersaInfo)
+		}
+		sa.decodeInfo(a)
+		return nil
+	})
+	return id, sa, err
+}
 
 // decodeDeletedPolicy decodes struct xfrm_userpolicy_id, which has the index or the selector that the policy was
 // deleted by, and takes the rest from the policy in the attributes.

@@ -124,6 +124,13 @@ func (sa *SA) decode(b []byte) error {
 	if len(b) < sizeofUsersaInfo {
 		return shortOf("xfrm_usersa_info", len(b), sizeofUsersaInfo)
 	}
+	sa.decodeInfo(b)
+	return eachAttr(b[sizeofUsersaInfo:], sa.decodeAttr)
+}
+
+// decodeInfo decodes struct xfrm_usersa_info.
+func (sa *SA) decodeInfo(b []byte) {
+	_ = b[sizeofUsersaInfo-1]
 	sa.Sel.decode(b)
 	sa.ID.Dst = Address(b[56:72])
 	sa.ID.SPI = SPI(be.Uint32(b[72:]))
@@ -135,8 +142,7 @@ func (sa *SA) decode(b []byte) error {
 	sa.Reqid = ne.Uint32(b[208:])
 	sa.ID.Family = Family(ne.Uint16(b[212:]))
 	sa.Mode, sa.Window, sa.Flags = Mode(b[214]), b[215], b[216]
-	sa.CPU = AnyCPU
-	return eachAttr(b[sizeofUsersaInfo:], sa.decodeAttr)
+	sa.CPU = AnyCPU // until XFRMA_SA_PCPU says otherwise
 }
 
 func (sa *SA) decodeAttr(typ uint16, p []byte) (err error) {
