@@ -1,6 +1,7 @@
 package xfrm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -59,7 +60,9 @@ func (c *Conn) dumpOnce(op string, req Request, want uint16, each func([]byte) e
 	if err := c.sock.Send(appendMessage(c.out[:0], req, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, seq)); err != nil {
 		return false, fmt.Errorf("%s: %w: %w", op, ErrNotSent, err)
 	}
-	var bad error // a message that can't be decoded doesn't end the dump: the socket takes no other before it is read out
+	// Whatever goes wrong, the dump is read to its end: before that the kernel answers the next one on this socket
+	// with EBUSY.
+	var bad error
 	for done := false; !done; {
 		err := c.receive(func(m Message) error {
 			if m.Seq != seq {
@@ -69,10 +72,10 @@ func (c *Conn) dumpOnce(op string, req Request, want uint16, each func([]byte) e
 			switch m.Type {
 			case unix.NLMSG_DONE:
 				done = true
-				return dumpResult(op, m)
+				bad = cmp.Or(bad, dumpResult(op, m))
 			case unix.NLMSG_ERROR:
 				done = true
-				return ackError(req.Type, m)
+				bad = cmp.Or(bad, ackError(req.Type, m))
 			case want:
 				if bad == nil {
 					bad = each(m.Payload)
@@ -80,8 +83,14 @@ func (c *Conn) dumpOnce(op string, req Request, want uint16, each func([]byte) e
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return false, fmt.Errorf("dump with %s: %w", op, err)
+		switch {
+		case err == nil, errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ENOBUFS): // a part of it was lost
+			interrupted = true
+		case errors.Is(err, unix.EMSGSIZE), errors.Is(err, errShort):
+			bad = cmp.Or(bad, fmt.Errorf("dump with %s: %w", op, err))
+		default:
+			return false, fmt.Errorf("dump with %s: %w", op, cmp.Or(bad, err))
 		}
 	}
 	return interrupted, bad
@@ -117,14 +126,23 @@ func (c *Conn) Statuses(reqs ...Request) ([]SAStatus, []error) {
 	return all, errs
 }
 
-// PolicyByIndex reads one policy (of p only what GetPolicy takes is used). The error is ENOENT if there is none.
-func (c *Conn) PolicyByIndex(p *Policy) (got Policy, err error) {
-	var bad error
-	errs := c.exchange([]Request{GetPolicy(p)}, func(_ int, m Message) error {
+// PoliciesByIndex reads several policies (of each only what GetPolicy takes is used). The error is ENOENT for one that
+// is not there.
+func (c *Conn) PoliciesByIndex(ps []*Policy) ([]Policy, []error) {
+	reqs := make([]Request, len(ps))
+	for i, p := range ps {
+		reqs[i] = GetPolicy(p)
+	}
+	all := make([]Policy, len(ps))
+	bad := make([]error, len(ps))
+	errs := c.exchange(reqs, func(i int, m Message) error {
 		if m.Type == MsgNewPolicy {
-			got, bad = DecodePolicy(m.Payload)
+			all[i], bad[i] = DecodePolicy(m.Payload)
 		}
 		return nil
 	})
-	return got, errors.Join(errs[0], bad)
+	for i := range errs {
+		errs[i] = errors.Join(errs[i], bad[i])
+	}
+	return all, errs
 }
