@@ -3,6 +3,7 @@ package xfrm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -19,8 +20,13 @@ type Conn struct {
 }
 
 // maxBatch is how many requests go into one datagram: the acknowledgements of this many fit many times into the
-// receive buffer, and a datagram of this many policies (300 bytes each) into the kernel's default send buffer.
+// receive buffer.
 const maxBatch = 256
+
+// maxSend is how long a datagram of more than one request may be. The kernel refuses one that does not fit into the
+// socket's send buffer, 208 KiB by default; policies with labels or many templates would fill that with less than
+// maxBatch.
+const maxSend = 128 << 10
 
 // maxDatagram is what the kernel fills at most with one piece of a dump (32 KiB, netlink_dump), doubled for luck.
 const maxDatagram = 64 << 10
@@ -55,16 +61,32 @@ func (c *Conn) exchange(reqs []Request, reply func(i int, m Message) error) []er
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	errs := make([]error, len(reqs))
-	for from := 0; from < len(reqs); from += maxBatch {
-		to := min(from+maxBatch, len(reqs))
+	for from, to := 0, 0; from < len(reqs); from = to {
+		to = from + batchLen(reqs[from:])
 		c.batch(reqs[from:to], errs[from:to], func(i int, m Message) error { return reply(from+i, m) })
 	}
 	return errs
 }
 
+// batchLen tells how many of the first requests go into one datagram.
+func batchLen(reqs []Request) int {
+	size := 0
+	for i, r := range reqs {
+		size += align4(sizeofHeader + len(r.Payload))
+		if i == maxBatch || i > 0 && size > maxSend {
+			return i
+		}
+	}
+	return len(reqs)
+}
+
 func (c *Conn) batch(reqs []Request, errs []error, reply func(int, Message) error) {
 	first := c.seq + 1
-	c.out = c.out[:0]
+	size := 0
+	for _, r := range reqs {
+		size += align4(sizeofHeader + len(r.Payload))
+	}
+	c.out = slices.Grow(c.out[:0], size) // at once: growing bit by bit would leave copies behind that are never cleared
 	for _, r := range reqs {
 		c.seq++
 		c.out = appendMessage(c.out, r, unix.NLM_F_REQUEST|unix.NLM_F_ACK, c.seq)
