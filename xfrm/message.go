@@ -54,7 +54,8 @@ func EachMessage(b []byte, f func(Message) error) error {
 const nlmsgErrAttrMsg = 1
 
 // decodeAck decodes the payload of a NLMSG_ERROR message: struct nlmsgerr and, with NLM_F_ACK_TLVS, attributes. errno
-// is 0 for a plain ACK.
+// is 0 for a plain ACK. The only error is a message too short to hold errno: damaged attributes cost the reason, not the
+// outcome.
 func decodeAck(m Message) (errno unix.Errno, reason string, err error) {
 	if len(m.Payload) < 4+sizeofHeader {
 		return 0, "", shortOf("nlmsgerr", len(m.Payload), 4+sizeofHeader)
@@ -67,15 +68,15 @@ func decodeAck(m Message) (errno unix.Errno, reason string, err error) {
 	if m.Flags&unix.NLM_F_CAPPED == 0 && errno != 0 {
 		n := align4(int(ne.Uint32(m.Payload[4:])) - sizeofHeader) // the request's payload was echoed
 		if n < 0 || n > len(tlvs) {
-			return 0, "", shortOf("echoed request", len(tlvs), n)
+			return errno, "", nil
 		}
 		tlvs = tlvs[n:]
 	}
-	err = eachAttr(tlvs, func(typ uint16, p []byte) error {
-		if typ == nlmsgErrAttrMsg && len(p) > 0 {
+	_ = eachAttr(tlvs, func(typ uint16, p []byte) error {
+		if typ == nlmsgErrAttrMsg {
 			reason = unix.ByteSliceToString(p)
 		}
 		return nil
 	})
-	return errno, reason, err
+	return errno, reason, nil
 }
