@@ -1,5 +1,10 @@
 package xfrm
 
+import (
+	"bytes"
+	"slices"
+)
+
 // Policy is struct xfrm_userpolicy_info and its attributes. What this package doesn't know of it is kept and sent back
 // as it was.
 type Policy struct {
@@ -64,7 +69,10 @@ func (p *Policy) decodeAttr(typ uint16, b []byte) (err error) {
 		if len(b)%sizeofTmpl != 0 {
 			return shortOf("last xfrm_user_tmpl", len(b)%sizeofTmpl, sizeofTmpl)
 		}
-		p.Templates = make([]Template, len(b)/sizeofTmpl)
+		p.Templates = nil
+		if len(b) != 0 {
+			p.Templates = make([]Template, len(b)/sizeofTmpl)
+		}
 		for i := range p.Templates {
 			p.Templates[i].decode(b[i*sizeofTmpl:])
 		}
@@ -85,8 +93,8 @@ func (p *Policy) decodeAttr(typ uint16, b []byte) (err error) {
 	return err
 }
 
-// appendTo appends struct xfrm_userpolicy_info and the attributes, in the order in which the kernel dumps them.
-func (p *Policy) appendTo(b []byte) []byte {
+// AppendTo appends the payload of NEWPOLICY: struct xfrm_userpolicy_info and the attributes, in the order in which the kernel dumps them.
+func (p *Policy) AppendTo(b []byte) []byte {
 	b = p.Sel.appendTo(b)
 	b = p.Limits.appendTo(b)
 	b = p.Current.appendTo(b)
@@ -131,11 +139,11 @@ func (p *Policy) Key() Key { return Key{p.Sel, p.Mark, p.IfID, p.Dir, p.Type, p.
 
 // NewPolicy is XFRM_MSG_NEWPOLICY: adds p, or fails with EEXIST. If p.Index is free and of p's direction the policy
 // gets it, otherwise the kernel chooses one.
-func NewPolicy(p *Policy) Request { return Request{Type: MsgNewPolicy, Payload: p.appendTo(nil)} }
+func NewPolicy(p *Policy) Request { return Request{Type: MsgNewPolicy, Payload: p.AppendTo(nil)} }
 
 // UpdatePolicy is XFRM_MSG_UPDPOLICY: adds p or replaces the policy of the same Key, which keeps its index. Replacing
 // costs the kernel a walk over the policies whose prefixes are shorter than the hash thresholds.
-func UpdatePolicy(p *Policy) Request { return Request{Type: MsgUpdPolicy, Payload: p.appendTo(nil)} }
+func UpdatePolicy(p *Policy) Request { return Request{Type: MsgUpdPolicy, Payload: p.AppendTo(nil)} }
 
 // DeletePolicy is XFRM_MSG_DELPOLICY by index, whose cost does not depend on the size of the SPD. It takes p's index,
 // direction, type, mark and if_id; the selector is not looked at.
@@ -166,4 +174,18 @@ func (p *Policy) appendIDTo(b []byte) []byte {
 		b = appendAttr32(b, AttrIfID, p.IfID)
 	}
 	return b
+}
+
+// WithoutUnknown returns the policy without the attributes that this package doesn't know, for a policy that is made
+// after another: an offload belongs to one policy only.
+func (p Policy) WithoutUnknown() Policy {
+	p.unknown = nil
+	return p
+}
+
+// Same reports whether two policies mean the same: all but index, age and what has been used of them.
+func (p *Policy) Same(q *Policy) bool {
+	return p.Key() == q.Key() && p.Priority == q.Priority && p.Action == q.Action && p.Flags == q.Flags &&
+		p.Share == q.Share && p.Limits == q.Limits && slices.Equal(p.Templates, q.Templates) &&
+		bytes.Equal(p.unknown, q.unknown)
 }

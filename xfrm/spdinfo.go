@@ -1,8 +1,6 @@
 package xfrm
 
-import (
-	"errors"
-)
+import "errors"
 
 // SPDInfo is what XFRM_MSG_GETSPDINFO tells of the SPD.
 type SPDInfo struct {
@@ -39,13 +37,13 @@ func (s *SPDInfo) decode(b []byte) error {
 	return eachAttr(b[4:], func(typ uint16, a []byte) error {
 		switch typ {
 		case spdInfo:
-			if len(a) < 12 {
-				return shortOf("xfrmu_spdinfo", len(a), 24)
+			if len(a) < sizeofSPDInfo {
+				return shortOf("xfrmu_spdinfo", len(a), sizeofSPDInfo)
 			}
 			s.In, s.Out, s.Fwd = ne.Uint32(a), ne.Uint32(a[4:]), ne.Uint32(a[8:])
 		case spdIPv4Thresh, spdIPv6Thresh:
-			if len(a) < 2 {
-				return shortOf("xfrmu_spdhthresh", len(a), 2)
+			if len(a) < sizeofSPDHThresh {
+				return shortOf("xfrmu_spdhthresh", len(a), sizeofSPDHThresh)
 			}
 			t := [2]uint8{a[0], a[1]}
 			if typ == spdIPv4Thresh {

@@ -24,6 +24,8 @@ const (
 	sizeofPolicyType   = 6   // struct xfrm_userpolicy_type
 	sizeofReplay       = 12  // struct xfrm_replay_state
 	sizeofReplayESN    = 24  // struct xfrm_replay_state_esn without its bitmap
+	sizeofSPDInfo      = 24  // struct xfrmu_spdinfo
+	sizeofSPDHThresh   = 2   // struct xfrmu_spdhthresh
 	sizeofAcquire      = 24 + 16 + sizeofSelector + sizeofPolicyInfo + 16
 	sizeofExpire       = sizeofUsersaInfo + 8
 	sizeofPolExpire    = sizeofPolicyInfo + 8
@@ -113,15 +115,15 @@ func appendAttr32(b []byte, typ uint16, v uint32) []byte {
 	return ne.AppendUint32(b, v)
 }
 
-// eachAttr calls f for each attribute of b. typ has the NLA_F_NESTED and NLA_F_NET_BYTEORDER bits removed; payload
-// aliases b.
+// eachAttr calls f for each attribute of b; payload aliases b. typ is as it stands there: XFRM sets neither
+// NLA_F_NESTED nor NLA_F_NET_BYTEORDER, and an attribute that does is one that this package doesn't know.
 func eachAttr(b []byte, f func(typ uint16, payload []byte) error) error {
 	for len(b) >= 4 {
 		n := int(ne.Uint16(b))
 		if n < 4 || n > len(b) {
 			return fmt.Errorf("attribute %d says it has %d bytes, %d are left: %w", ne.Uint16(b[2:]), n, len(b), errShort)
 		}
-		if err := f(ne.Uint16(b[2:])&0x3fff, b[4:n]); err != nil {
+		if err := f(ne.Uint16(b[2:]), b[4:n]); err != nil {
 			return err
 		}
 		b = b[min(align4(n), len(b)):]
