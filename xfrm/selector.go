@@ -57,11 +57,12 @@ func (s Selector) Reversed() Selector {
 
 // String formats as "10.1.0.0/24 -> 10.2.0.0/24", with protocol, ports and interface where the selector names them.
 func (s Selector) String() string {
-	if s.Family == FamilyUnspec {
-		return "any -> any"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v -> %v", s.SrcPrefix(), s.DstPrefix())
+	if s.Family == FamilyUnspec {
+		b.WriteString("any -> any")
+	} else {
+		fmt.Fprintf(&b, "%v -> %v", s.SrcPrefix(), s.DstPrefix())
+	}
 	if s.Proto != 0 {
 		fmt.Fprintf(&b, " proto %d", s.Proto)
 	}
