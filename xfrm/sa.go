@@ -14,7 +14,7 @@ type SAID struct {
 }
 
 // DstIP returns the outer destination address.
-func (id *SAID) DstIP() netip.Addr { return id.Dst.IP(id.Family) }
+func (id SAID) DstIP() netip.Addr { return id.Dst.IP(id.Family) }
 
 // String formats as "esp 0xc6f8e81d to 192.0.2.1".
 func (id SAID) String() string { return fmt.Sprintf("%v %v to %v", id.Proto, id.SPI, id.DstIP()) }

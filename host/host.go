@@ -1,0 +1,147 @@
+// Package host reads what a network namespace holds: SAD and SPD, interfaces, addresses and routes.
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/jsimonetti/rtnetlink/v2"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// netnsDir is where `ip netns` keeps its names.
+const netnsDir = "/run/netns"
+
+// Namespace is an open network namespace. Close releases it.
+type Namespace struct {
+	Name string   // empty for the current one
+	file *os.File // nil for the current one
+}
+
+// Open opens the network namespace that `ip netns` knows by name; the empty name is the current one.
+func Open(name string) (*Namespace, error) {
+	if name == "" {
+		return &Namespace{}, nil
+	}
+	if name != filepath.Base(name) || name == "." || name == ".." {
+		return nil, fmt.Errorf("%q is not the name of a network namespace: give the name that `ip netns list` shows", name)
+	}
+	f, err := os.Open(filepath.Join(netnsDir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no network namespace %q: `ip netns list` shows those there are", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open network namespace %q: %w", name, err)
+	}
+	return &Namespace{Name: name, file: f}, nil
+}
+
+// Close closes the namespace; sockets opened in it stay open.
+func (n *Namespace) Close() error {
+	if n.file == nil {
+		return nil
+	}
+	return n.file.Close()
+}
+
+// String names the namespace for people.
+func (n *Namespace) String() string {
+	if n.Name == "" {
+		return "the current network namespace"
+	}
+	return "network namespace " + n.Name
+}
+
+// FD is what xfrm.Dial and xfrm.DialMonitor take.
+func (n *Namespace) FD() xfrm.NetNS {
+	if n.file == nil {
+		return 0
+	}
+	return xfrm.NetNS(n.file.Fd())
+}
+
+// Inventory reads what plan.Compute needs, SAD and SPD through conn.
+func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
+	sas, err := conn.SAs()
+	if err != nil {
+		return nil, fmt.Errorf("read the SAD: %w", err)
+	}
+	policies, err := conn.Policies()
+	if err != nil {
+		return nil, fmt.Errorf("read the SPD: %w", err)
+	}
+	inv := &plan.Inventory{SAs: sas, Policies: policies}
+	return inv, n.links(inv)
+}
+
+// links adds addresses and interfaces.
+func (n *Namespace) links(inv *plan.Inventory) error {
+	c, err := n.route()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	links, err := c.Link.List()
+	if err != nil {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	for _, l := range links {
+		if l.Attributes != nil {
+			inv.Links = append(inv.Links, plan.Link{Name: l.Attributes.Name, Index: int32(l.Index)})
+		}
+	}
+	addrs, err := c.Address.List()
+	if err != nil {
+		return fmt.Errorf("list addresses: %w", err)
+	}
+	for _, a := range addrs {
+		if a.Attributes == nil {
+			continue
+		}
+		ip := a.Attributes.Local // what is assigned; Address is the peer's on point-to-point links
+		if ip == nil {
+			ip = a.Attributes.Address
+		}
+		if addr, ok := netip.AddrFromSlice(ip); ok {
+			inv.Addresses = append(inv.Addresses, addr.Unmap())
+		}
+	}
+	return nil
+}
+
+// HasRoute reports whether the routing tables lead from local to remote.
+func (n *Namespace) HasRoute(local, remote netip.Addr) (bool, error) {
+	c, err := n.route()
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	routes, err := c.Route.Get(&rtnetlink.RouteMessage{
+		Family: uint8(xfrm.FamilyOf(remote)), DstLength: uint8(remote.BitLen()), SrcLength: uint8(local.BitLen()),
+		Attributes: rtnetlink.RouteAttributes{Dst: remote.AsSlice(), Src: local.AsSlice()},
+	})
+	switch {
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EINVAL),
+		errors.Is(err, unix.EACCES): // blackhole, unreachable and prohibit routes; EINVAL: local isn't ours
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look up the route from %v to %v: %w", local, remote, err)
+	}
+	return len(routes) > 0, nil
+}
+
+func (n *Namespace) route() (*rtnetlink.Conn, error) {
+	c, err := rtnetlink.Dial(&netlink.Config{NetNS: int(n.FD())})
+	if err != nil {
+		return nil, fmt.Errorf("open a route netlink socket in %v: %w", n, err)
+	}
+	return c, nil
+}

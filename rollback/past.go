@@ -1,0 +1,97 @@
+package rollback
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+)
+
+// Past is what a journal says of a run.
+type Past struct {
+	Header       Header
+	Transactions []executor.Transaction
+	Outcomes     map[string]executor.Outcome // by group, where one was noted
+	Ended        bool
+	Torn         bool // the last frame was incomplete and was dropped
+}
+
+// ReadJournal reads the journal of a run.
+func (d *StateDir) ReadJournal(run string) (*Past, error) {
+	b, err := os.ReadFile(filepath.Join(d.RunDir(run), journalName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no run %q: `xfrm-plan status` lists those there are", run)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	p, err := parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("journal of run %s: %w", run, err)
+	}
+	return p, nil
+}
+
+func parse(b []byte) (*Past, error) {
+	p := &Past{Outcomes: make(map[string]executor.Outcome)}
+	var sum uint32
+	for first := true; len(b) > 0; first = false {
+		payload, rest, next, err := nextFrame(b, sum)
+		switch {
+		case errors.Is(err, errTorn) && !first:
+			p.Torn = true
+			return p, nil
+		case err != nil:
+			return nil, err
+		}
+		if err := p.record(payload, first); err != nil {
+			return nil, err
+		}
+		b, sum = rest, next
+	}
+	if p.Header.Version == 0 {
+		return nil, errTorn
+	}
+	return p, nil
+}
+
+func (p *Past) record(payload []byte, first bool) error {
+	if len(payload) == 0 {
+		return errRecord
+	}
+	kind, body := payload[0], payload[1:]
+	if first != (kind == kindHeader) {
+		return fmt.Errorf("a record of kind %q in the header's place or the other way round: %w", kind, errDamaged)
+	}
+	switch kind {
+	case kindHeader:
+		if err := json.Unmarshal(body, &p.Header); err != nil {
+			return err
+		}
+		if p.Header.Version != formatVersion {
+			return fmt.Errorf("its format is version %d and this program knows version %d: use the program that wrote it",
+				p.Header.Version, formatVersion)
+		}
+	case kindIntent:
+		t, err := decodeTransaction(body)
+		if err != nil {
+			return err
+		}
+		p.Transactions = append(p.Transactions, t)
+	case kindSettled:
+		var s settled
+		if err := json.Unmarshal(body, &s); err != nil {
+			return err
+		}
+		p.Outcomes[s.Group] = s.Outcome
+	case kindEnd:
+		p.Ended = true
+	default:
+		return fmt.Errorf("unknown record of kind %q: %w", kind, errDamaged)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package rollback
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// formatVersion changes when a reader of the old format would misread the new one.
+const formatVersion = 1
+
+// Header opens a journal.
+type Header struct {
+	Version int       `json:"version"`
+	Run     string    `json:"run"`
+	Plan    string    `json:"plan"`
+	Digest  string    `json:"digest"` // of the plan file
+	BootID  string    `json:"bootID"`
+	NetNS   string    `json:"netns"` // its name, empty for the one that apply ran in
+	Cookie  uint64    `json:"netnsCookie"`
+	Started time.Time `json:"started"`
+}
+
+// Kinds of payloads: their first byte.
+const (
+	kindHeader  = 'H' // JSON Header
+	kindIntent  = 'I' // a Transaction, in the encoding below
+	kindSettled = 'S' // JSON settled
+	kindEnd     = 'E' // nothing: the run is over, whatever came of it
+)
+
+type settled struct {
+	Group   string           `json:"group"`
+	Outcome executor.Outcome `json:"outcome"`
+}
+
+func jsonPayload(kind byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append([]byte{kind}, b...), err
+}
+
+// appendTransaction appends an intent: the wire form of every message that the transaction needs, there and back.
+// Strings and messages have a u32 length in front.
+func appendTransaction(b []byte, t *executor.Transaction) []byte {
+	b = append(b, kindIntent)
+	b = appendBytes(b, []byte(t.Name))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Moves)))
+	for i := range t.Moves {
+		m := &t.Moves[i]
+		b = append(b, byte(m.Dir))
+		b = binary.LittleEndian.AppendUint64(b, m.Sent)
+		b = appendBytes(b, m.There.AppendTo(nil))
+		b = appendBytes(b, m.Back.AppendTo(nil))
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Policies)))
+	for i := range t.Policies {
+		p := &t.Policies[i]
+		b = appendBytes(b, p.Old.AppendTo(nil))
+		if p.New == nil {
+			b = appendBytes(b, nil)
+		} else {
+			b = appendBytes(b, p.New.AppendTo(nil))
+		}
+	}
+	return b
+}
+
+func appendBytes(b, s []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+var errRecord = errors.New("a record is shorter than it says")
+
+// reader takes an intent apart. The first error sticks.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) take(n int) []byte {
+	if r.err != nil || n < 0 || n > len(r.b) {
+		r.err = errors.Join(r.err, errRecord)
+		return nil
+	}
+	s := r.b[:n]
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *reader) u32() uint32 {
+	if s := r.take(4); s != nil {
+		return binary.LittleEndian.Uint32(s)
+	}
+	return 0
+}
+
+func (r *reader) u64() uint64 {
+	if s := r.take(8); s != nil {
+		return binary.LittleEndian.Uint64(s)
+	}
+	return 0
+}
+
+func (r *reader) bytes() []byte { return r.take(int(r.u32())) }
+
+func (r *reader) migration() xfrm.Migration {
+	m, err := xfrm.DecodeMigration(r.bytes())
+	if r.err == nil {
+		r.err = err
+	}
+	return m
+}
+
+func (r *reader) policy() (p xfrm.Policy, some bool) {
+	s := r.bytes()
+	if r.err != nil || len(s) == 0 {
+		return p, false
+	}
+	p, r.err = xfrm.DecodePolicy(s)
+	return p, true
+}
+
+func decodeTransaction(b []byte) (t executor.Transaction, err error) {
+	r := &reader{b: b}
+	t.Name = string(r.bytes())
+	for range r.u32() {
+		if r.err != nil {
+			break
+		}
+		m := executor.Move{}
+		if s := r.take(1); s != nil {
+			m.Dir = xfrm.SADir(s[0])
+		}
+		m.Sent = r.u64()
+		m.There, m.Back = r.migration(), r.migration()
+		t.Moves = append(t.Moves, m)
+	}
+	for range r.u32() {
+		if r.err != nil {
+			break
+		}
+		var pc plan.PolicyChange
+		pc.Old, _ = r.policy()
+		if next, some := r.policy(); some {
+			pc.New = &next
+		}
+		t.Policies = append(t.Policies, pc)
+	}
+	if r.err == nil && len(r.b) != 0 {
+		r.err = fmt.Errorf("%d bytes too many: %w", len(r.b), errRecord)
+	}
+	return t, r.err
+}
