@@ -1,0 +1,133 @@
+package schema
+
+import (
+	"bytes"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// checkBytes refuses what must not reach the parser or a reviewer's eye. It reports whether parsing makes sense.
+func (l *loader) checkBytes(data []byte) bool {
+	if utf16(data) {
+		l.add(1, 1, notUTF8, "", "the file is UTF-16", "save it as UTF-8 without a byte order mark")
+		return false
+	}
+	line, column := 1, 1
+	for i := 0; i < len(data) && !l.full(); {
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			l.add(line, column, notUTF8, fmt.Sprintf("the byte 0x%02x", data[i]), "the file is not UTF-8",
+				"save it as UTF-8")
+		case r == '\uFEFF' && i == 0:
+			l.add(line, column, byteOrderMark, codePoint(r), "the file begins with a byte order mark",
+				"save it as UTF-8 without one")
+		case r == '\r' && i+1 < len(data) && data[i+1] == '\n':
+			// A Windows line ending; the line feed follows.
+		case control(r):
+			l.add(line, column, controlCharacter, codePoint(r), "a control character", "remove it")
+		case hidden(r):
+			l.add(line, column, hiddenCharacter, codePoint(r),
+				"a character that is invisible or turns the direction of text", "remove it")
+		}
+		if r == '\n' {
+			line, column = line+1, 0
+		}
+		column++
+		i += size
+	}
+	return len(l.problems) == 0 && l.checkDirectives(data) && l.checkDensity(data)
+}
+
+// utf16 recognises the two byte order marks and ASCII text in UTF-16 without one.
+func utf16(data []byte) bool {
+	if len(data) < 2 {
+		return false
+	}
+	return data[0] == 0xff && data[1] == 0xfe || data[0] == 0xfe && data[1] == 0xff ||
+		(data[0] == 0) != (data[1] == 0)
+}
+
+// control says whether r is a control character other than tab and line feed.
+func control(r rune) bool { return r != '\t' && r != '\n' && unicode.IsControl(r) }
+
+// hidden says whether r can make a text read differently from what it is: format characters (bidirectional controls,
+// zero-width characters, tags), the line separators that YAML 1.1 breaks lines at, and characters that are no characters.
+func hidden(r rune) bool {
+	switch {
+	case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co):
+		return true
+	case r >= 0xFDD0 && r <= 0xFDEF, r&0xFFFE == 0xFFFE:
+		return true
+	case r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF: // variation selectors
+		return true
+	case r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0, r == 0x034F: // fillers without a glyph
+		return true
+	}
+	return false
+}
+
+func codePoint(r rune) string { return fmt.Sprintf("U+%04X", r) }
+
+// checkDirectives refuses %YAML and %TAG: the parser looks each %TAG up in a list of all before it, which takes
+// quadratic time, and a plan needs neither.
+func (l *loader) checkDirectives(data []byte) bool {
+	clean := true
+	eachLine(data, func(number int, line []byte) {
+		if bytes.HasPrefix(line, []byte("%")) {
+			l.add(number, 1, directive, quote(string(line)), "directives are not part of a plan", "remove the line")
+			clean = false
+		}
+	})
+	return clean
+}
+
+// The parser needs up to 250 bytes for each value, however short its text. What is counted below is never less than
+// the number of values; an ordinary entry of renumber counts as 7 in 33 bytes or more. So a plan of ordinary density
+// passes at any size up to the last bound, which 200,000 entries stay below, and a file of two-byte values does not.
+const (
+	valuesAlways   = 100_000
+	bytesPerValue  = 4
+	valuesAtMost   = 1_500_000
+	commentsWeight = 3 // the parser keeps several copies of a comment
+)
+
+// checkDensity bounds the memory that parsing takes, before any is taken.
+func (l *loader) checkDensity(data []byte) bool {
+	values := 0
+	for i, c := range data {
+		next := byte('\n')
+		if i+1 < len(data) {
+			next = data[i+1]
+		}
+		switch c {
+		case ',':
+			values += 2 // in {a, b} each stands for a key and a value
+		case '[', '{', '\n', '&', '*':
+			values++
+		case '#':
+			values += commentsWeight
+		case ':', '-', '?':
+			if bytes.IndexByte([]byte(" \t\r\n,[]{}\"'"), next) >= 0 || i > 0 && (data[i-1] == '"' || data[i-1] == '\'') {
+				values++
+			}
+		}
+	}
+	limit := min(max(valuesAlways, len(data)/bytesPerValue), valuesAtMost)
+	if values <= limit {
+		return true
+	}
+	l.add(0, 0, tooManyValues, fmt.Sprintf("about %d in %d bytes", values, len(data)),
+		"more values than a plan can have", "split it into several plans, or map whole prefixes")
+	return false
+}
+
+// eachLine calls f with each line, numbered from 1, without its line ending.
+func eachLine(data []byte, f func(number int, line []byte)) {
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		f(number, bytes.TrimRight(line, "\r\n"))
+	}
+}
