@@ -79,6 +79,9 @@ func (j *Journal) End() error {
 	return errors.Join(j.write(true, []byte{kindEnd}), j.f.Close())
 }
 
+// Close closes the journal of a run that is not over: recover will find it unfinished.
+func (j *Journal) Close() error { return j.f.Close() }
+
 // write appends the payloads as frames with a single write.
 func (j *Journal) write(sync bool, payloads ...[]byte) error {
 	j.mu.Lock()

@@ -95,3 +95,36 @@ func (p *Past) record(payload []byte, first bool) error {
 	}
 	return nil
 }
+
+// State says in a word where the run stands.
+func (p *Past) State() string {
+	if p.Ended {
+		return "ended"
+	}
+	return "unfinished"
+}
+
+// Unfinished lists the runs of this boot in the network namespace of the cookie that have touched the kernel, as far as
+// can be told, and never came to their end. Runs of another boot or namespace left nothing behind to finish.
+func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
+	boot, err := BootID()
+	if err != nil {
+		return nil, err
+	}
+	runs, err := d.Runs()
+	if err != nil {
+		return nil, err
+	}
+	var open []string
+	for _, run := range runs {
+		p, err := d.ReadJournal(run)
+		switch {
+		case errors.Is(err, errTorn): // not even a header: it ended before it began
+		case err != nil:
+			return nil, err
+		case p.Header.Cookie == cookie && p.Header.BootID == boot && !p.Ended && len(p.Transactions) != 0:
+			open = append(open, run)
+		}
+	}
+	return open, nil
+}

@@ -40,6 +40,15 @@ func Dial(ns NetNS) (*Conn, error) {
 	return NewConn(s), nil
 }
 
+// DialReadOnly opens a Conn to the running kernel that can't change anything (see ReadOnly).
+func DialReadOnly(ns NetNS) (*Conn, error) {
+	s, err := dialKernel(ns)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(ReadOnly(s)), nil
+}
+
 // NewConn returns a Conn on sock, which it closes with Close.
 func NewConn(sock Socket) *Conn { return &Conn{sock: sock, in: make([]byte, maxDatagram)} }
 

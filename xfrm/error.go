@@ -39,6 +39,9 @@ var (
 	// ErrNotSupported means that the kernel does not have XFRM_MSG_MIGRATE_STATE.
 	ErrNotSupported = errors.New("this kernel does not have XFRM_MSG_MIGRATE_STATE, which Linux has since 7.2 with CONFIG_XFRM_MIGRATE=y")
 
+	// ErrNoXFRM means that the kernel has no XFRM netlink at all.
+	ErrNoXFRM = errors.New("this kernel has no XFRM netlink (CONFIG_XFRM_USER): `modprobe xfrm_user` may help")
+
 	// ErrNotPermitted means that the process lacks CAP_NET_ADMIN in the user namespace that owns the network namespace.
 	ErrNotPermitted = errors.New("XFRM needs CAP_NET_ADMIN: run as root or grant the capability")
 )

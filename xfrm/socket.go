@@ -57,7 +57,7 @@ func dialKernel(ns NetNS) (*kernelSocket, error) {
 	nl, err := netlink.Dial(unix.NETLINK_XFRM, &netlink.Config{NetNS: int(ns)})
 	if err != nil {
 		if errors.Is(err, unix.EPROTONOSUPPORT) {
-			return nil, fmt.Errorf("this kernel has no XFRM netlink (CONFIG_XFRM_USER): %w", err)
+			return nil, fmt.Errorf("%w (%w)", ErrNoXFRM, err)
 		}
 		return nil, fmt.Errorf("open an XFRM netlink socket: %w", err)
 	}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/host"
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+func (p *program) applyCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "apply FILE",
+		Short: "Move the SAs as the plan says",
+		Long: "apply computes the plan afresh, shows it, asks on a terminal, and carries it out. A first SIGINT or SIGTERM\n" +
+			"lets the groups in flight come to an end and then does what onError says; a second one kills the program." +
+			exitHelp(exitOK, exitUnexpected, exitInvalid, exitHostCannot, exitRefused, exitBusy, exitUndone, exitNotUndone,
+				exitInterrupted),
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.apply(cmd.Context(), args[0], yes) },
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	return c
+}
+
+func (p *program) apply(ctx context.Context, path string, yes bool) error {
+	doc, err := p.load(path)
+	if err != nil {
+		return err
+	}
+	if err := inWindow(doc.Window, time.Now()); err != nil {
+		return err
+	}
+	state, err := rollback.OpenStateDir(p.stateDir)
+	if err != nil {
+		return &exitError{exitHostCannot, err}
+	}
+	open, err := p.targets(doc)
+	if err != nil {
+		return err
+	}
+	defer closeAll(open)
+	lanes := make([]*lane, 0, len(open))
+	defer func() {
+		for _, l := range lanes {
+			l.close()
+		}
+	}()
+	for _, ns := range open {
+		l, err := openLane(state, ns, doc)
+		if l != nil {
+			lanes = append(lanes, l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := p.review(lanes, doc); err != nil {
+		return err
+	}
+	if nothingToDo(lanes) {
+		return nil
+	}
+	if err := p.ask(yes, "Apply this plan?"); err != nil {
+		return err
+	}
+	return p.runLanes(ctx, state, doc, lanes)
+}
+
+func inWindow(w plan.Window, now time.Time) error {
+	switch {
+	case !w.NotBefore.IsZero() && now.Before(w.NotBefore):
+		return exitWith(exitHostCannot, "the plan's window opens at %s, in %v", w.NotBefore.Format(time.RFC3339),
+			w.NotBefore.Sub(now).Round(time.Second))
+	case !w.NotAfter.IsZero() && !now.Before(w.NotAfter):
+		return exitWith(exitHostCannot, "the plan's window closed at %s, %v ago", w.NotAfter.Format(time.RFC3339),
+			now.Sub(w.NotAfter).Round(time.Second))
+	}
+	return nil
+}
+
+// lane is the work in one network namespace, from taking its lock to letting go.
+type lane struct {
+	ns   *host.Namespace
+	conn *xfrm.Conn
+	lock *rollback.Lock
+	inv  *plan.Inventory
+	plan *plan.Plan
+
+	cookie uint64
+}
+
+// openLane takes the namespace's lock and computes the plan under it, so that what is shown is what is done.
+func openLane(state *rollback.StateDir, ns *host.Namespace, doc *plan.Document) (*lane, error) {
+	l := &lane{ns: ns}
+	var err error
+	if l.conn, err = xfrm.Dial(ns.FD()); err != nil {
+		return nil, err
+	}
+	if err := l.conn.MigrateSupported(); err != nil {
+		return l, err
+	}
+	if l.cookie, err = l.conn.Cookie(); err != nil {
+		return l, err
+	}
+	if l.lock, err = state.Lock(l.cookie); err != nil {
+		return l, err
+	}
+	if err := unfinished(state, l.cookie); err != nil {
+		return l, err
+	}
+	if l.inv, err = ns.Inventory(l.conn); err != nil {
+		return l, err
+	}
+	l.plan = plan.Compute(doc, l.inv)
+	return l, nil
+}
+
+// unfinished refuses to start beside a run of the same namespace and boot that never came to its end.
+func unfinished(state *rollback.StateDir, cookie uint64) error {
+	past, err := state.Unfinished(cookie)
+	if err != nil {
+		return err
+	}
+	if len(past) != 0 {
+		return exitWith(exitBusy, "run %s did not come to its end: run `xfrm-plan recover` first", past[0])
+	}
+	return nil
+}
+
+func (l *lane) close() {
+	if l.lock != nil {
+		l.lock.Unlock()
+	}
+	l.conn.Close()
+}
+
+// review shows each lane's plan and refuses what can't be applied.
+func (p *program) review(lanes []*lane, doc *plan.Document) error {
+	refused := false
+	for _, l := range lanes {
+		if !p.json() {
+			if err := p.show(l.plan, l.ns); err != nil {
+				return err
+			}
+		}
+		refused = refused || len(l.plan.Refusals) != 0
+	}
+	if refused {
+		return p.refusal(lanes)
+	}
+	for _, l := range lanes {
+		if err := executor.Preflight(l.plan, doc.Checks, l.inv, l.ns); err != nil {
+			if errors.Is(err, executor.ErrPreflight) {
+				err = &exitError{exitHostCannot, err}
+			}
+			return err
+		}
+	}
+	if p.json() && nothingToDo(lanes) {
+		return p.show(lanes[0].plan, lanes[0].ns)
+	}
+	return nil
+}
+
+func (p *program) refusal(lanes []*lane) error {
+	if p.json() {
+		for _, l := range lanes {
+			if err := p.show(l.plan, l.ns); err != nil {
+				return err
+			}
+		}
+	}
+	return &exitError{code: exitRefused}
+}
+
+func nothingToDo(lanes []*lane) bool {
+	for _, l := range lanes {
+		if !l.plan.Empty() {
+			return false
+		}
+	}
+	return true
+}
+
+// runID names a run so that names sort by time.
+func runID(now time.Time, salt uint32) string {
+	return fmt.Sprintf("%s-%04x", now.UTC().Format("20060102T150405Z"), salt&0xffff)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/xfrm-plan/xfrm-plan/host"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+func (p *program) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Tell what this kernel and host can do",
+		Long: "doctor looks for what apply needs: the capability, a kernel with MIGRATE_STATE, and no block policies or\n" +
+			"unfinished runs left behind. It changes nothing." + exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy),
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return p.doctor() },
+	}
+}
+
+type finding struct {
+	Check string `json:"check"`
+	OK    bool   `json:"ok"`
+	Text  string `json:"text"`
+	code  int
+}
+
+func (p *program) doctor() error {
+	findings := p.examine()
+	code := exitOK
+	for _, f := range findings {
+		if !f.OK && code == exitOK {
+			code = f.code
+		}
+	}
+	if p.json() {
+		if err := json.NewEncoder(p.out).Encode(findings); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range findings {
+			verdict := "ok"
+			if !f.OK {
+				verdict = "NO"
+			}
+			fmt.Fprintf(p.out, "%-3s %-16s %s\n", verdict, f.Check, f.Text)
+		}
+	}
+	if code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// examine makes the checks in the order in which one rests on the other, and ends where the next makes no sense.
+func (p *program) examine() (all []finding) {
+	add := func(check string, err error, text string, code int) bool {
+		if err != nil {
+			text = err.Error()
+		}
+		all = append(all, finding{check, err == nil, text, code})
+		return err == nil
+	}
+	add("kernel", nil, "Linux "+release(), 0)
+	ns, err := host.Open(p.netns)
+	if !add("namespace", err, p.netnsText(), exitHostCannot) {
+		return all
+	}
+	defer ns.Close()
+	conn, err := xfrm.DialReadOnly(ns.FD())
+	if !add("XFRM netlink", err, "there", exitHostCannot) {
+		return all
+	}
+	defer conn.Close()
+	if !add("MIGRATE_STATE", conn.MigrateSupported(), "supported", exitHostCannot) {
+		// The tables can still be read without it, so that plan works.
+		if _, err := conn.SPDInfo(); err != nil {
+			return all
+		}
+	}
+	sas, err := conn.SAs()
+	if !add("SAD", err, fmt.Sprintf("%d SAs", len(sas)), exitHostCannot) {
+		return all
+	}
+	policies, err := conn.Policies()
+	if !add("SPD", err, fmt.Sprintf("%d policies", len(policies)), exitHostCannot) {
+		return all
+	}
+	orphans := 0
+	for i := range policies {
+		if policies[i].Tagged() {
+			orphans++
+		}
+	}
+	all = append(all, finding{"blocks", orphans == 0, fmt.Sprintf("%d block policies left behind by a run", orphans), exitBusy})
+	return append(all, p.examineRuns(conn)...)
+}
+
+func (p *program) examineRuns(conn *xfrm.Conn) []finding {
+	state, err := rollback.OpenStateDir(p.stateDir)
+	if err != nil {
+		return []finding{{"state directory", false, err.Error(), exitHostCannot}}
+	}
+	cookie, err := conn.Cookie()
+	if err != nil {
+		return []finding{{"namespace cookie", false, err.Error(), exitHostCannot}}
+	}
+	runs, err := state.Unfinished(cookie)
+	if err != nil {
+		return []finding{{"runs", false, err.Error(), exitUnexpected}}
+	}
+	if len(runs) != 0 {
+		return []finding{{"runs", false, fmt.Sprintf("run %s did not come to its end: `xfrm-plan recover`", runs[0]), exitBusy}}
+	}
+	return []finding{{"runs", true, "none unfinished in " + p.stateDir, 0}}
+}
+
+func (p *program) netnsText() string {
+	if p.netns == "" {
+		return "the current one"
+	}
+	return p.netns
+}
+
+func release() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
+	"github.com/xfrm-plan/xfrm-plan/schema"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// The exit codes of every command.
+const (
+	exitOK          = 0
+	exitUnexpected  = 1
+	exitChanges     = 2
+	exitInvalid     = 3
+	exitHostCannot  = 4
+	exitRefused     = 5
+	exitBusy        = 6
+	exitUndone      = 7
+	exitNotUndone   = 8
+	exitUnconfirmed = 9
+	exitInterrupted = 130
+)
+
+var exitMeanings = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "done, or nothing to do"},
+	{exitUnexpected, "unexpected error; nothing is claimed"},
+	{exitChanges, "plan --detailed-exitcode: there are changes"},
+	{exitInvalid, "the plan is invalid"},
+	{exitHostCannot, "this host can't: kernel, capability, preflight check, outside the window"},
+	{exitRefused, "refused: conflict, drift since the plan was saved, or something that the plan has to decide"},
+	{exitBusy, "another run holds the lock, or an unfinished run needs `recover` first"},
+	{exitUndone, "failed and undone: the kernel is as before"},
+	{exitNotUndone, "failed and not undone: something stays blocked or lost; the report lists it"},
+	{exitUnconfirmed, "not confirmed in time, undone"},
+	{exitInterrupted, "interrupted, undone"},
+}
+
+// exitHelp is the table that closes the help of a command: the codes that it can end with.
+func exitHelp(codes ...int) string {
+	var b strings.Builder
+	b.WriteString("\n\nExit status:\n")
+	for _, m := range exitMeanings {
+		for _, c := range codes {
+			if c == m.code {
+				fmt.Fprintf(&b, "  %-4d %s\n", m.code, m.meaning)
+			}
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// exitError is an error that says how the program ends.
+type exitError struct {
+	code int
+	err  error // nil if everything has been said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func exitWith(code int, format string, a ...any) error {
+	return &exitError{code, fmt.Errorf(format, a...)}
+}
+
+// exitCode is the one place where errors become exit codes.
+func exitCode(err error) int {
+	var exit *exitError
+	var invalid *schema.Error
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &invalid):
+		return exitInvalid
+	case errors.Is(err, xfrm.ErrNotPermitted), errors.Is(err, xfrm.ErrNotSupported), errors.Is(err, xfrm.ErrNoXFRM):
+		return exitHostCannot
+	case errors.Is(err, rollback.ErrLocked):
+		return exitBusy
+	}
+	return exitUnexpected
+}
+
+// exitOfRun is how apply ends after a run.
+func exitOfRun(r *executor.Report, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case r.Count(executor.Stuck) != 0:
+		return exitNotUndone
+	case r.Interrupted:
+		return exitInterrupted
+	}
+	return exitUndone
+}

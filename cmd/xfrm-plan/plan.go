@@ -1,0 +1,77 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/xfrm-plan/xfrm-plan/host"
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/review"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+func (p *program) planCommand() *cobra.Command {
+	var detailed bool
+	c := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Show what a plan would do to this host, and do nothing",
+		Long: "plan reads the kernel's SAs and policies and shows for each tunnel what would move from where to where. It\n" +
+			"changes nothing and works on kernels without MIGRATE_STATE too." +
+			exitHelp(exitOK, exitUnexpected, exitChanges, exitInvalid, exitHostCannot, exitRefused),
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return p.plan(args[0], detailed) },
+	}
+	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 if there are changes")
+	return c
+}
+
+func (p *program) plan(path string, detailed bool) error {
+	doc, err := p.load(path)
+	if err != nil {
+		return err
+	}
+	open, err := p.targets(doc)
+	if err != nil {
+		return err
+	}
+	defer closeAll(open)
+	refused, changes := false, false
+	for _, ns := range open {
+		computed, err := compute(doc, ns)
+		if err != nil {
+			return err
+		}
+		refused = refused || len(computed.Refusals) != 0
+		changes = changes || !computed.Empty()
+		if err := p.show(computed, ns); err != nil {
+			return err
+		}
+	}
+	switch {
+	case refused:
+		return &exitError{code: exitRefused}
+	case changes && detailed:
+		return &exitError{code: exitChanges}
+	}
+	return nil
+}
+
+// compute reads the namespace through a socket that can't write and computes the plan for it.
+func compute(doc *plan.Document, ns *host.Namespace) (*plan.Plan, error) {
+	conn, err := xfrm.DialReadOnly(ns.FD())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	inv, err := ns.Inventory(conn)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Compute(doc, inv), nil
+}
+
+func (p *program) show(computed *plan.Plan, ns *host.Namespace) error {
+	if p.json() {
+		return review.JSON(p.out, computed, ns.Name)
+	}
+	return review.Text(p.out, computed, ns.String())
+}

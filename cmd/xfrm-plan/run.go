@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
+)
+
+// runLanes runs the plan in every network namespace side by side and ends with the worst of their exit codes.
+func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, doc *plan.Document, lanes []*lane) error {
+	view := p.view(lanes)
+	var mu sync.Mutex
+	code := exitOK
+	var work errgroup.Group
+	for _, l := range lanes {
+		if l.plan.Empty() {
+			continue
+		}
+		work.Go(func() error {
+			lcode, err := p.runLane(ctx, state, doc, l, view)
+			mu.Lock()
+			defer mu.Unlock()
+			code = worse(code, lcode)
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	if code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// worse picks the exit code that an operator has to know of first.
+func worse(a, b int) int {
+	for _, c := range []int{exitNotUndone, exitUndone, exitInterrupted} {
+		if a == c || b == c {
+			return c
+		}
+	}
+	return max(a, b)
+}
+
+// runLane runs the plan in one network namespace. The error is only of what surrounds the run: its own failures are in
+// the exit code and the report.
+func (p *program) runLane(ctx context.Context, state *rollback.StateDir, doc *plan.Document, l *lane, v view) (int, error) {
+	boot, err := rollback.BootID()
+	if err != nil {
+		return exitUnexpected, err
+	}
+	now := time.Now()
+	header := rollback.Header{
+		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
+		BootID: boot, NetNS: l.ns.Name, Cookie: l.cookie, Started: now,
+	}
+	journal, err := state.Create(header)
+	if err != nil {
+		return exitUnexpected, err
+	}
+	report, runErr := executor.Run(ctx, l.plan, executor.Config{
+		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
+		OnError: doc.OnError, Parallelism: doc.Transaction.Parallelism,
+	})
+	// A run with a group that is neither old nor new is not over: recover has it to finish.
+	var endErr error
+	if report.Count(executor.Stuck) == 0 {
+		endErr = journal.End()
+	} else {
+		endErr = journal.Close()
+	}
+	err = errors.Join(endErr, state.WriteReport(report))
+	v.report(l, report, runErr)
+	return exitOfRun(report, runErr), err
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/review"
+)
+
+// view shows a run while it goes on and at its end. Both forms are made of the same events and report.
+type view interface {
+	event(l *lane, e executor.Event)
+	report(l *lane, r *executor.Report, err error)
+}
+
+func (p *program) view(lanes []*lane) view {
+	if p.json() {
+		return &jsonView{enc: json.NewEncoder(p.out)}
+	}
+	return &textView{w: p.out, several: len(lanes) > 1}
+}
+
+// textView prints a line for each group and for what needs attention.
+type textView struct {
+	mu      sync.Mutex
+	w       io.Writer
+	several bool
+}
+
+func (v *textView) event(l *lane, e executor.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	prefix := ""
+	if v.several {
+		prefix = l.ns.Name + ": "
+	}
+	switch e.Kind {
+	case executor.GroupDone:
+		fmt.Fprintf(v.w, "%s[%d/%d] %s: moved; its traffic was held back for %s\n", prefix, e.Done, e.Total, e.Group,
+			review.Duration(e.Span))
+	case executor.GroupFailed:
+		fmt.Fprintf(v.w, "%s%s: failed: %s\n", prefix, e.Group, e.Text)
+	case executor.GroupUndone:
+		fmt.Fprintf(v.w, "%s%s: undone, as before\n", prefix, e.Group)
+	case executor.GroupStuck:
+		fmt.Fprintf(v.w, "%s%s: NOT undone, its traffic stays blocked: %s\n", prefix, e.Group, e.Text)
+	case executor.Note:
+		fmt.Fprintf(v.w, "%snote: %s\n", prefix, e.Text)
+	}
+}
+
+func (v *textView) report(l *lane, r *executor.Report, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fmt.Fprintf(v.w, "\nRun %s in %s, %s: %d of %d groups done", r.Run, l.ns, review.Duration(r.Ended.Sub(r.Started)),
+		r.Count(executor.Done), len(r.Groups))
+	for _, o := range []executor.Outcome{executor.Undone, executor.Stuck, executor.Untouched} {
+		if n := r.Count(o); n != 0 {
+			fmt.Fprintf(v.w, ", %d %s", n, o)
+		}
+	}
+	fmt.Fprintf(v.w, "; longest interruption %s.\n", review.Duration(longest(r)))
+	if err != nil {
+		fmt.Fprintf(v.w, "%v\n", err)
+	}
+}
+
+func longest(r *executor.Report) (d time.Duration) {
+	for i := range r.Groups {
+		d = max(d, r.Groups[i].Blocked)
+	}
+	return d
+}
+
+// jsonView prints each event, and the report at the end, as one line.
+type jsonView struct {
+	mu  sync.Mutex
+	enc *json.Encoder
+}
+
+func (v *jsonView) event(l *lane, e executor.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_ = v.enc.Encode(struct {
+		executor.Event
+		NetNS string `json:"netns,omitempty"`
+	}{e, l.ns.Name})
+}
+
+func (v *jsonView) report(l *lane, r *executor.Report, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	_ = v.enc.Encode(struct {
+		Event string `json:"event"`
+		*executor.Report
+		NetNS string `json:"netns,omitempty"`
+		Error string `json:"error,omitempty"`
+	}{"report", r, l.ns.Name, text})
+}
