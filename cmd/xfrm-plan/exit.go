@@ -85,7 +85,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &invalid):
+	case errors.As(err, &invalid), errors.Is(err, schema.ErrInsecure), errors.Is(err, schema.ErrNotRegular):
 		return exitInvalid
 	case errors.Is(err, xfrm.ErrNotPermitted), errors.Is(err, xfrm.ErrNotSupported), errors.Is(err, xfrm.ErrNoXFRM):
 		return exitHostCannot

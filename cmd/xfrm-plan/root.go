@@ -21,6 +21,8 @@ type program struct {
 	output   string // text or json
 	stateDir string
 	netns    string
+
+	allowInsecure bool // take a plan file that others could have written
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
@@ -57,6 +59,7 @@ func (p *program) root() *cobra.Command {
 	f.StringVarP(&p.output, "output", "o", "text", "how to answer: text or json")
 	f.StringVar(&p.stateDir, "state-dir", rollback.DefaultStateDir, "where runs keep their journals and reports")
 	f.StringVar(&p.netns, "netns", "", "work in this network namespace (a name of `ip netns`) instead of the plan's targets")
+	f.BoolVar(&p.allowInsecure, "allow-insecure-file", false, "take a plan file that others own or can write")
 	root.AddCommand(
 		p.validateCommand(), p.planCommand(), p.applyCommand(), p.statusCommand(),
 		p.doctorCommand(), p.schemaCommand(), p.versionCommand(),
