@@ -34,14 +34,19 @@ func GetSAStatus(id SAID, mark Mark) Request {
 
 // DecodeSAStatus decodes the payload of a XFRM_MSG_NEWAE message: struct xfrm_aevent_id and attributes.
 func DecodeSAStatus(b []byte) (s SAStatus, err error) {
+	err = s.decode(b)
+	return s, err
+}
+
+func (s *SAStatus) decode(b []byte) error {
 	if len(b) < sizeofAeventID {
-		return s, shortOf("xfrm_aevent_id", len(b), sizeofAeventID)
+		return shortOf("xfrm_aevent_id", len(b), sizeofAeventID)
 	}
 	s.ID.decode(b)
 	s.Src = Address(b[24:40])
 	s.Reqid = ne.Uint32(b[44:])
 	s.CPU = AnyCPU
-	return s, eachAttr(b[sizeofAeventID:], s.decodeAttr)
+	return eachAttr(b[sizeofAeventID:], s.decodeAttr)
 }
 
 func (s *SAStatus) decodeAttr(typ uint16, b []byte) (err error) {

@@ -1,7 +1,5 @@
 package xfrm
 
-import "errors"
-
 // SPDInfo is what XFRM_MSG_GETSPDINFO tells of the SPD.
 type SPDInfo struct {
 	In, Out, Fwd uint32 // policies
@@ -16,18 +14,6 @@ const (
 	spdIPv4Thresh = 3
 	spdIPv6Thresh = 4
 )
-
-// SPDInfo reads the counts and hash thresholds of the SPD.
-func (c *Conn) SPDInfo() (info SPDInfo, err error) {
-	var bad error
-	errs := c.exchange([]Request{{Type: MsgGetSPDInfo, Payload: make([]byte, 4)}}, func(_ int, m Message) error {
-		if m.Type == MsgNewSPDInfo {
-			bad = info.decode(m.Payload)
-		}
-		return nil
-	})
-	return info, errors.Join(errs[0], bad)
-}
 
 // decode reads the payload of XFRM_MSG_NEWSPDINFO: u32 flags, struct xfrmu_spdinfo and struct xfrmu_spdhthresh.
 func (s *SPDInfo) decode(b []byte) error {
