@@ -21,9 +21,9 @@ func (p *program) applyCommand() *cobra.Command {
 		Use:   "apply FILE",
 		Short: "Move the SAs as the plan says",
 		Long: "apply computes the plan afresh, shows it, asks on a terminal, and carries it out. A first SIGINT or SIGTERM\n" +
-			"lets the groups in flight come to an end and then does what onError says; a second one kills the program." +
-			exitHelp(exitOK, exitUnexpected, exitInvalid, exitHostCannot, exitRefused, exitBusy, exitUndone, exitNotUndone,
-				exitInterrupted),
+			"lets the groups in flight come to an end and then does what onError says; a second one kills the program.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitInvalid, exitHostCannot, exitRefused, exitBusy, exitUndone, exitNotUndone,
+			exitInterrupted),
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.apply(cmd.Context(), args[0], yes) },
 	}

@@ -17,9 +17,10 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Tell what this kernel and host can do",
 		Long: "doctor looks for what apply needs: the capability, a kernel with MIGRATE_STATE, and no block policies or\n" +
-			"unfinished runs left behind. It changes nothing." + exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy),
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return p.doctor() },
+			"unfinished runs left behind. It changes nothing.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy),
+		Args:        cobra.NoArgs,
+		RunE:        func(*cobra.Command, []string) error { return p.doctor() },
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
@@ -43,18 +44,20 @@ var exitMeanings = []struct {
 	{exitInterrupted, "interrupted, undone"},
 }
 
-// exitHelp is the table that closes the help of a command: the codes that it can end with.
-func exitHelp(codes ...int) string {
+// usageEnd closes the help of a command with the codes that it can end with.
+const usageEnd = `{{with index .Annotations "exit"}}
+Exit status:
+{{.}}{{end}}`
+
+// exitHelp makes the rows of the table for usageEnd.
+func exitHelp(codes ...int) map[string]string {
 	var b strings.Builder
-	b.WriteString("\n\nExit status:\n")
 	for _, m := range exitMeanings {
-		for _, c := range codes {
-			if c == m.code {
-				fmt.Fprintf(&b, "  %-4d %s\n", m.code, m.meaning)
-			}
+		if slices.Contains(codes, m.code) {
+			fmt.Fprintf(&b, "  %-4d %s\n", m.code, m.meaning)
 		}
 	}
-	return strings.TrimRight(b.String(), "\n")
+	return map[string]string{"exit": b.String()}
 }
 
 // exitError is an error that says how the program ends.

@@ -15,10 +15,10 @@ func (p *program) planCommand() *cobra.Command {
 		Use:   "plan FILE",
 		Short: "Show what a plan would do to this host, and do nothing",
 		Long: "plan reads the kernel's SAs and policies and shows for each tunnel what would move from where to where. It\n" +
-			"changes nothing and works on kernels without MIGRATE_STATE too." +
-			exitHelp(exitOK, exitUnexpected, exitChanges, exitInvalid, exitHostCannot, exitRefused),
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return p.plan(args[0], detailed) },
+			"changes nothing and works on kernels without MIGRATE_STATE too.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitChanges, exitInvalid, exitHostCannot, exitRefused),
+		Args:        cobra.ExactArgs(1),
+		RunE:        func(_ *cobra.Command, args []string) error { return p.plan(args[0], detailed) },
 	}
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 if there are changes")
 	return c

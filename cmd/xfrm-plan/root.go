@@ -55,10 +55,11 @@ func (p *program) root() *cobra.Command {
 			return nil
 		},
 	}
+	root.SetUsageTemplate(root.UsageTemplate() + usageEnd)
 	f := root.PersistentFlags()
 	f.StringVarP(&p.output, "output", "o", "text", "how to answer: text or json")
 	f.StringVar(&p.stateDir, "state-dir", rollback.DefaultStateDir, "where runs keep their journals and reports")
-	f.StringVar(&p.netns, "netns", "", "work in this network namespace (a name of `ip netns`) instead of the plan's targets")
+	f.StringVar(&p.netns, "netns", "", "work in the network namespace of this `name` (ip netns list) instead of the plan's targets")
 	f.BoolVar(&p.allowInsecure, "allow-insecure-file", false, "take a plan file that others own or can write")
 	root.AddCommand(
 		p.validateCommand(), p.planCommand(), p.applyCommand(), p.statusCommand(),

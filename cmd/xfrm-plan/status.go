@@ -14,10 +14,11 @@ import (
 
 func (p *program) statusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status [RUN]",
-		Short: "Show what runs have done",
-		Long:  "status lists the runs of this host, or shows one of them group by group." + exitHelp(exitOK, exitUnexpected),
-		Args:  cobra.MaximumNArgs(1),
+		Use:         "status [RUN]",
+		Short:       "Show what runs have done",
+		Long:        "status lists the runs of this host, or shows one of them group by group.",
+		Annotations: exitHelp(exitOK, exitUnexpected),
+		Args:        cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			state, err := rollback.OpenStateDir(p.stateDir)
 			if err != nil {

@@ -19,8 +19,9 @@ func (p *program) validateCommand() *cobra.Command {
 		Use:   "validate FILE",
 		Short: "Check a plan file without looking at the kernel",
 		Long: "validate reads a plan file and prints every problem in it with its line and column. FILE may be - for the\n" +
-			"standard input." + exitHelp(exitOK, exitUnexpected, exitInvalid),
-		Args: cobra.ExactArgs(1),
+			"standard input.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitInvalid),
+		Args:        cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			doc, err := p.load(args[0])
 			if p.json() {
@@ -69,8 +70,9 @@ func (p *program) schemaCommand() *cobra.Command {
 		Use:   "schema",
 		Short: "Print the JSON Schema of plan files",
 		Long: "schema prints the JSON Schema that plan files are checked against, for editors with a YAML language server:\n" +
-			"  # yaml-language-server: $schema=xfrm-plan.schema.json" + exitHelp(exitOK, exitUnexpected),
-		Args: cobra.NoArgs,
+			"  # yaml-language-server: $schema=xfrm-plan.schema.json",
+		Annotations: exitHelp(exitOK, exitUnexpected),
+		Args:        cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := p.out.Write(schema.JSON())
 			return err
@@ -83,10 +85,11 @@ var version = ""
 
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the program's version",
-		Long:  "version prints the program's version and what it was built with." + exitHelp(exitOK),
-		Args:  cobra.NoArgs,
+		Use:         "version",
+		Short:       "Print the program's version",
+		Long:        "version prints the program's version and what it was built with.",
+		Annotations: exitHelp(exitOK),
+		Args:        cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := version
 			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
