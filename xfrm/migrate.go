@@ -28,6 +28,9 @@ const (
 	UpdateH2HSelector = 2 // derive a single-host selector from the new addresses; NewSel is ignored
 )
 
+// maxMigration is the size of a message with every attribute.
+const maxMigration = sizeofMigrateState + 4 + sizeofMark + 4 + sizeofEncap + 4 + sizeofOffload + 4*8
+
 // Target is what the SA's ID will be.
 func (m *Migration) Target() SAID {
 	return SAID{Dst: m.NewDst, SPI: m.ID.SPI, Family: m.NewFamily, Proto: m.ID.Proto}
@@ -43,7 +46,7 @@ func (m *Migration) TargetMark() Mark {
 
 // Request returns the message.
 func (m *Migration) Request() Request {
-	return Request{Type: MsgMigrateState, Payload: m.AppendTo(make([]byte, 0, 192))}
+	return Request{Type: MsgMigrateState, Payload: m.AppendTo(make([]byte, 0, maxMigration))}
 }
 
 // AppendTo appends the payload of the message.

@@ -123,6 +123,12 @@ func (p *Policy) AppendTo(b []byte) []byte {
 	return append(b, p.unknown...)
 }
 
+// payload is AppendTo with room for everything at once: 48 bytes for the attributes of fixed size and the headers of the
+// others.
+func (p *Policy) payload() []byte {
+	return p.AppendTo(make([]byte, 0, sizeofPolicyInfo+len(p.Templates)*sizeofTmpl+len(p.Label)+len(p.unknown)+48))
+}
+
 // Key is what makes two policies of one direction exclude each other, whatever their priority: the kernel answers
 // NEWPOLICY with -EEXIST if a policy of the same Key is there.
 type Key struct {
@@ -139,11 +145,11 @@ func (p *Policy) Key() Key { return Key{p.Sel, p.Mark, p.IfID, p.Dir, p.Type, p.
 
 // NewPolicy is XFRM_MSG_NEWPOLICY: adds p, or fails with EEXIST. If p.Index is free and of p's direction the policy
 // gets it, otherwise the kernel chooses one.
-func NewPolicy(p *Policy) Request { return Request{Type: MsgNewPolicy, Payload: p.AppendTo(nil)} }
+func NewPolicy(p *Policy) Request { return Request{Type: MsgNewPolicy, Payload: p.payload()} }
 
 // UpdatePolicy is XFRM_MSG_UPDPOLICY: adds p or replaces the policy of the same Key, which keeps its index. Replacing
 // costs the kernel a walk over the policies whose prefixes are shorter than the hash thresholds.
-func UpdatePolicy(p *Policy) Request { return Request{Type: MsgUpdPolicy, Payload: p.AppendTo(nil)} }
+func UpdatePolicy(p *Policy) Request { return Request{Type: MsgUpdPolicy, Payload: p.payload()} }
 
 // DeletePolicy is XFRM_MSG_DELPOLICY by index, whose cost does not depend on the size of the SPD. It takes p's index,
 // direction, type, mark and if_id; the selector is not looked at.
