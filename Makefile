@@ -1,0 +1,63 @@
+# `make demo` and `make test` set up all that they need; see CONTRIBUTING.md for the rest.
+
+SHELL := /bin/bash
+GO    ?= go
+
+# A static program: it is copied to gateways and into the lab's machines as it is. No version control stamp: git refuses
+# to tell about a checkout that belongs to somebody else.
+export CGO_ENABLED := 0
+BUILD := $(GO) build -buildvcs=false -trimpath
+
+PROGRAM := $(CURDIR)/bin/xfrm-plan
+LAB     := $(CURDIR)/bin/lab
+VERSION ?= $(shell cat VERSION)
+
+# Tests on the real kernel run in the lab's machines; -count=1 because go test's cache knows nothing about the kernel.
+ON_KERNEL := $(GO) test -buildvcs=false -count=1 -tags lab
+IN_DEBIAN := $(LAB) exec -system -with $(PROGRAM):/usr/bin/xfrm-plan -with $(CURDIR)/examples:/root/examples
+
+GOLANGCI_LINT_VERSION := v2.15.0
+
+.PHONY: all demo test test-host test-lab test-kernel test-system fuzz bench lint lab build clean
+
+all: build
+
+build: ; $(BUILD) -ldflags '-X main.version=$(VERSION)' -o $(PROGRAM) ./cmd/xfrm-plan
+
+$(LAB): FORCE ; $(BUILD) -o $(LAB) ./test/netns/cmd/lab
+FORCE:
+
+## lab: prepare the virtual machines with the real kernel (cached; the first time takes a minute or two)
+lab: $(LAB) ; $(LAB) prepare
+
+## demo: a real renumbering of a dual-stack tunnel, with traffic, step by step
+demo: build lab
+	$(BUILD) -o bin/demo ./test/netns/demo
+	$(LAB) run -with $(PROGRAM):/usr/bin/xfrm-plan -with $(CURDIR)/bin/demo:/usr/bin/demo -with $(CURDIR)/examples:/root/examples -- demo
+
+## test: every test; those that need the real kernel run in the lab
+test: test-host test-lab test-kernel test-system
+
+test-host:
+	$(GO) vet ./... && $(GO) vet -tags lab ./...
+	$(GO) test -buildvcs=false ./...
+
+test-lab: lab
+	$(GO) test -buildvcs=false -count=1 -tags labhost -parallel 2 ./test/netns/cmd/lab
+
+test-kernel: build lab
+	$(ON_KERNEL) -exec '$(LAB) exec' ./test/netns/smoke ./test/netns/conform
+
+test-system: build lab
+	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 8m ./test/netns/smoke ./test/netns/codec ./test/netns/scenario
+
+## lint: what reviewers would say first
+lint: bin/golangci-lint
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w on these'; exit 1; }
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: Makefile
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@touch $@
+
+clean: ; rm -rf bin coverage
