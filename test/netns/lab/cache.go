@@ -14,7 +14,7 @@ import (
 
 // The files of an image folder.
 const (
-	kernelFile = "vmlinuz"
+	kernelFile = "kernel"
 	smallFile  = "small.cpio"  // modules of the small machine
 	bootFile   = "system.cpio" // modules that the system machine needs to reach its disk
 	systemFile = "system.img"

@@ -15,8 +15,10 @@ type definition struct {
 	Extra    string   // see libreswanHook
 	ImageMiB int      // size of the system's file system; it is sparse
 
-	// ModuleDirs are the parts of the module tree that the small machine can load on the kernel's request.
+	// ModuleDirs are the parts of the module tree, and OnDemand the modules beside them, that the small machine can load when its
+	// kernel asks for one. The whole tree would make every boot a second longer: the initramfs is copied several times.
 	ModuleDirs []string
+	OnDemand   []string
 	// Preload is loaded in the small machine before a job starts: each module that the kernel has to ask for costs a process.
 	Preload []string
 	// Boot is loaded from the initramfs of the system machine, to reach its disk.
@@ -36,8 +38,13 @@ var current = definition{
 	Extra:    libreswanHook,
 	ImageMiB: 1500,
 	ModuleDirs: []string{
-		"kernel/arch", "kernel/crypto", "kernel/lib", "kernel/net",
-		"kernel/drivers/block", "kernel/drivers/char", "kernel/drivers/crypto", "kernel/drivers/md", "kernel/drivers/net",
+		"kernel/arch/x86/crypto", "kernel/crypto", "kernel/lib",
+		"kernel/net/ipv4", "kernel/net/ipv6", "kernel/net/key", "kernel/net/sched", "kernel/net/xfrm",
+	},
+	OnDemand: []string{
+		"bridge", "dummy", "ifb", "macvlan", "nf_tables", "nfnetlink_queue", "nft_queue", "tun", "veth", "vrf",
+		// Power cuts for a journal, on a disk in memory.
+		"brd", "dm-flakey", "dm-log-writes", "loop",
 	},
 	Preload: []string{
 		"xfrm_user", "esp4", "esp6", "xfrm_interface", "veth",

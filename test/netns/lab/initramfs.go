@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/guest"
@@ -16,9 +17,9 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/test/netns/lab/wire"
 )
 
-// writeModules writes the cached part of an initramfs: the modules below dirs (of the module tree at tree), those in preload, all that
-// they need, depmod's index, and the list of files for the guest to load at once.
-func writeModules(ctx context.Context, file, tree string, dirs, preload []string) error {
+// writeModules writes the cached part of an initramfs: the modules below dirs (of the module tree at tree), those of
+// onDemand and preload, all that they need, depmod's index, and the list of files for the guest to load at once, preload's.
+func writeModules(ctx context.Context, file, tree string, dirs, onDemand, preload []string) error {
 	x, err := modules.Open(tree)
 	if err != nil {
 		return err
@@ -27,7 +28,7 @@ func writeModules(ctx context.Context, file, tree string, dirs, preload []string
 	if err != nil {
 		return err
 	}
-	all, err := x.Order(append(x.Below(dirs...), preload...)...)
+	all, err := x.Order(slices.Concat(x.Below(dirs...), onDemand, preload)...)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ var hostPackages = []struct{ name, shows string }{
 	{"mmdebstrap", "mmdebstrap"},
 	{"e2fsprogs", "mke2fs"},
 	{"xz-utils", "xz"},
+	{"zstd", "zstd"},
 	{"debian-archive-keyring", keyring},
 }
 

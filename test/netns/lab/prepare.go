@@ -74,13 +74,13 @@ func build(ctx context.Context, log io.Writer, tmp, mirror string) (release, out
 	if err := os.Mkdir(out, 0o755); err != nil {
 		return "", "", err
 	}
-	if err := copyFile(filepath.Join(out, kernelFile), filepath.Join(root, "boot/vmlinuz-"+release)); err != nil {
+	if err := writeKernel(ctx, filepath.Join(out, kernelFile), filepath.Join(root, "boot/vmlinuz-"+release)); err != nil {
 		return "", "", err
 	}
-	if err := writeModules(ctx, filepath.Join(out, smallFile), dirs[0], current.ModuleDirs, current.Preload); err != nil {
+	if err := writeModules(ctx, filepath.Join(out, smallFile), dirs[0], current.ModuleDirs, current.OnDemand, current.Preload); err != nil {
 		return "", "", err
 	}
-	if err := writeModules(ctx, filepath.Join(out, bootFile), dirs[0], nil, current.Boot); err != nil {
+	if err := writeModules(ctx, filepath.Join(out, bootFile), dirs[0], nil, nil, current.Boot); err != nil {
 		return "", "", err
 	}
 	if err := makeImage(ctx, filepath.Join(out, systemFile), root); err != nil {
@@ -141,18 +141,4 @@ func removeTree(ctx context.Context, dir string) {
 	if os.RemoveAll(dir) != nil {
 		asRoot(ctx, io.Discard, "rm", "-rf", "--one-file-system", dir)
 	}
-}
-
-func copyFile(dst, src string) error {
-	in, err := os.Open(src)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
