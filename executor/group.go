@@ -69,10 +69,7 @@ func (a *attempt) migrating() (reqs []xfrm.Request) {
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		}
 	}
-	for i := range a.tx.Moves {
-		reqs = append(reqs, a.tx.Moves[i].There.Request())
-	}
-	return reqs
+	return append(reqs, a.tx.migrations(func(int) place { return back })...)
 }
 
 // switching takes each old policy out and puts the new one in, under cover. The new one keeps the index.

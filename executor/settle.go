@@ -108,13 +108,7 @@ func (s *settlement) cover() error {
 
 // move moves the SAs that are still where they came from.
 func (s *settlement) move() error {
-	var reqs []xfrm.Request
-	for i, at := range s.places {
-		if at == back {
-			reqs = append(reqs, s.tx.Moves[i].There.Request())
-		}
-	}
-	failed := s.do("migrate", reqs)
+	failed := s.do("migrate", s.tx.migrations(func(i int) place { return s.places[i] }))
 	places, err := locate(s.conn, s.tx)
 	if err != nil {
 		return errors.Join(failed, err)
@@ -126,6 +120,8 @@ func (s *settlement) move() error {
 		case there:
 		case back:
 			lost = append(lost, fmt.Errorf("SA %v could not be moved to %v", id.ID, id.Target().DstIP()))
+		case aside:
+			lost = append(lost, fmt.Errorf("SA %v stepped aside to %v and could not be moved on to %v", id.ID, *s.tx.Moves[i].Hop, id.Target().DstIP()))
 		case twice:
 			lost = append(lost, fmt.Errorf("SA %v and SA %v both exist", id.ID, id.Target()))
 		default:

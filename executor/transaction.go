@@ -17,7 +17,11 @@ type Transaction struct {
 type Move struct {
 	Dir         xfrm.SADir
 	There, Back xfrm.Migration
-	Sent        uint64 // the last sequence number sent when the plan was computed: it never falls behind that
+	Hop         *xfrm.SAID // where the SA steps aside to before the others move; nil as a rule
+
+	// What tells the SA from another that may come to stand at one of its tuples.
+	Added          uint64 // when, in seconds since the Unix epoch
+	Sent, Received uint64 // sequence numbers when the plan was computed: they never fall behind that
 }
 
 // NewTransaction returns the transaction of a group.
@@ -25,7 +29,10 @@ func NewTransaction(g *plan.Group) Transaction {
 	t := Transaction{Name: g.Name, Policies: g.Policies, Moves: make([]Move, len(g.Calls))}
 	for i := range g.Calls {
 		c := &g.Calls[i]
-		t.Moves[i] = Move{Dir: c.Dir, There: c.Migration, Back: c.Inverse(), Sent: c.SA.Replay.Sent}
+		t.Moves[i] = Move{
+			Dir: c.Dir, There: c.Migration, Back: c.Inverse(), Hop: c.Hop,
+			Added: c.SA.Current.AddTime, Sent: c.SA.Replay.Sent, Received: c.SA.Replay.Received,
+		}
 	}
 	return t
 }
@@ -49,6 +56,43 @@ func (t *Transaction) Reversed() Transaction {
 		r.Policies[i] = p
 	}
 	return r
+}
+
+// stepAside is the migration to the hop: nothing changes but the addresses.
+func (m *Move) stepAside() xfrm.Migration {
+	return xfrm.Migration{
+		ID: m.There.ID, NewDst: m.Hop.Dst, NewSrc: m.Hop.Dst, NewFamily: m.Hop.Family,
+		OldMark: m.There.OldMark, NewSel: m.Back.NewSel, NewReqid: m.Back.NewReqid,
+	}
+}
+
+// fromHop is the migration from the hop on.
+func (m *Move) fromHop() xfrm.Migration {
+	next := m.There
+	next.ID = *m.Hop
+	return next
+}
+
+// migrations lists the calls of the transaction for the moves that stand at the given places, in an order in which
+// each finds its target free: those that step aside first, then those without a hop, then those from their hops.
+func (t *Transaction) migrations(at func(i int) place) (reqs []xfrm.Request) {
+	add := func(m xfrm.Migration) { reqs = append(reqs, m.Request()) }
+	for i := range t.Moves {
+		if m := &t.Moves[i]; m.Hop != nil && at(i) == back {
+			add(m.stepAside())
+		}
+	}
+	for i := range t.Moves {
+		if m := &t.Moves[i]; m.Hop == nil && at(i) == back {
+			add(m.There)
+		}
+	}
+	for i := range t.Moves {
+		if m := &t.Moves[i]; m.Hop != nil && (at(i) == back || at(i) == aside) {
+			add(m.fromHop())
+		}
+	}
+	return reqs
 }
 
 // goal is what a policy is to be in the end.

@@ -16,7 +16,8 @@ const (
 	nowhere place = iota
 	there
 	back  // where it came from
-	twice // at both addresses: one of them is not ours
+	aside // at its hop
+	twice // at more than one of them, which can't be
 )
 
 // verify reads every SA and policy of a transaction back and says what is not as it should be.
@@ -49,41 +50,49 @@ func goals(tx *Transaction) []*xfrm.Policy {
 	return all
 }
 
-// locate asks the kernel where each SA of the transaction is. It reads both tuples and infers nothing from errors of
-// earlier calls.
+// locate asks the kernel where each SA of the transaction is. It reads every tuple that the SA could have and infers
+// nothing from errors of earlier calls.
 func locate(conn *xfrm.Conn, tx *Transaction) ([]place, error) {
-	reqs := make([]xfrm.Request, 0, 2*len(tx.Moves))
+	var reqs []xfrm.Request
+	var found []func(xfrm.SAStatus) // by request
+	places := make([]place, len(tx.Moves))
+	look := func(i int, p place, id xfrm.SAID, mark xfrm.Mark, src xfrm.Address, reqid uint32) {
+		reqs = append(reqs, xfrm.GetSAStatus(id, mark))
+		found = append(found, func(s xfrm.SAStatus) {
+			switch {
+			case s.Src != src || s.Reqid != reqid || !tx.Moves[i].is(&s):
+			case places[i] == nowhere:
+				places[i] = p
+			default:
+				places[i] = twice
+			}
+		})
+	}
 	for i := range tx.Moves {
 		m := &tx.Moves[i]
-		reqs = append(reqs,
-			xfrm.GetSAStatus(m.There.Target(), m.There.TargetMark()),
-			xfrm.GetSAStatus(m.There.ID, m.There.OldMark))
+		look(i, there, m.There.Target(), m.There.TargetMark(), m.There.NewSrc, m.There.NewReqid)
+		// If only attributes change that GETAE does not tell, there is no telling apart: the SA is there.
+		if m.There.Target() != m.There.ID || m.There.NewSrc != m.Back.NewSrc || m.There.NewReqid != m.Back.NewReqid {
+			look(i, back, m.There.ID, m.There.OldMark, m.Back.NewSrc, m.Back.NewReqid)
+		}
+		if m.Hop != nil {
+			look(i, aside, *m.Hop, m.There.OldMark, m.Hop.Dst, m.Back.NewReqid)
+		}
 	}
 	status, errs := conn.Statuses(reqs...)
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, unix.ESRCH) {
+	for j, err := range errs {
+		switch {
+		case err == nil:
+			found[j](status[j])
+		case !errors.Is(err, unix.ESRCH):
 			return nil, fmt.Errorf("read SAs back: %w", err)
 		}
 	}
-	places := make([]place, len(tx.Moves))
-	for i := range tx.Moves {
-		m := &tx.Moves[i]
-		at := func(j int, src xfrm.Address, reqid uint32) bool {
-			return errs[j] == nil && status[j].Src == src && status[j].Reqid == reqid && status[j].Replay.Sent >= m.Sent
-		}
-		isThere := at(2*i, m.There.NewSrc, m.There.NewReqid)
-		isBack := at(2*i+1, m.Back.NewSrc, m.Back.NewReqid)
-		if m.There.Target() == m.There.ID && isThere { // only attributes that GETAE doesn't tell may differ
-			isBack = false
-		}
-		switch {
-		case isThere && isBack:
-			places[i] = twice
-		case isThere:
-			places[i] = there
-		case isBack:
-			places[i] = back
-		}
-	}
 	return places, nil
+}
+
+// is reports whether the SA that was read is the move's. A tuple alone doesn't tell: where SAs take each other's
+// place, another one may stand there. The time that an SA was added goes with it.
+func (m *Move) is(s *xfrm.SAStatus) bool {
+	return s.Current.AddTime == m.Added && s.Replay.Sent >= m.Sent && s.Replay.Received >= m.Received
 }

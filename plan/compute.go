@@ -16,6 +16,9 @@ type computation struct {
 	links   *links
 	calls   []*Call // by SA
 	plan    *Plan
+
+	byTuple map[tuple]*Call    // of SAs that move; see callOf
+	taken   map[xfrm.SAID]bool // see freeHop
 }
 
 // Compute works out what the document means for what the inventory holds. It never fails: what keeps the plan from

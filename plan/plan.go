@@ -29,7 +29,7 @@ type Group struct {
 	Remote   netip.Addr
 	Calls    []Call
 	Policies []PolicyChange
-	After    []int // groups that must be through before: they move away from where this one goes
+	After    []int // groups that come before in the plan and must be through: they move away from where this one goes
 }
 
 // Call is one MIGRATE_STATE.
@@ -37,6 +37,7 @@ type Call struct {
 	SA        xfrm.SA
 	Dir       xfrm.SADir // SADirUnset if nothing tells
 	Migration xfrm.Migration
+	Hop       *xfrm.SAID // where the SA steps aside to first, so that others can take its place; nil as a rule
 }
 
 // PolicyChange is a policy of a group. All outbound ones are blocked while the SAs move; only those with New set are
@@ -74,7 +75,7 @@ type Warning struct {
 // Counts sums up a plan.
 type Counts struct {
 	Groups       int
-	Calls        int // MIGRATE_STATE
+	Calls        int // MIGRATE_STATE, hops included
 	Rewrites     int // policies
 	LegacyCalls  int // XFRM_MSG_MIGRATE calls that the old interface would have needed: one for each policy
 	Unchanged    int // SAs that match and stay as they are
@@ -85,10 +86,15 @@ type Counts struct {
 // Counts sums up the plan.
 func (p *Plan) Counts() (c Counts) {
 	c.Groups = len(p.Groups)
+	c.Unchanged = p.Matched
 	for i := range p.Groups {
 		g := &p.Groups[i]
+		c.Unchanged -= len(g.Calls)
 		c.Calls += len(g.Calls)
 		for _, call := range g.Calls {
+			if call.Hop != nil {
+				c.Calls++
+			}
 			if call.Migration.NewFamily != call.Migration.ID.Family {
 				c.FamilyChange++
 			}
@@ -105,7 +111,6 @@ func (p *Plan) Counts() (c Counts) {
 			}
 		}
 	}
-	c.Unchanged = p.Matched - c.Calls
 	return c
 }
 

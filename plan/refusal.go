@@ -4,7 +4,6 @@ package plan
 const (
 	SlugConflict         Slug = "target-occupied"     // an SA that stays holds a target tuple
 	SlugSameTarget       Slug = "same-target"         // two SAs of the plan are mapped to one tuple
-	SlugCycle            Slug = "cycle"               // SAs that would take each other's place
 	SlugMixedFamilies    Slug = "mixed-families"      // one end of an SA would be IPv4 and the other IPv6
 	SlugPartlySelected   Slug = "partly-selected"     // a policy would lose some of its SAs
 	SlugOffload          Slug = "hardware-offload"    // the SA is offloaded and the plan doesn't say what becomes of it

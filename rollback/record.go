@@ -54,7 +54,14 @@ func appendTransaction(b []byte, t *executor.Transaction) []byte {
 	for i := range t.Moves {
 		m := &t.Moves[i]
 		b = append(b, byte(m.Dir))
-		b = binary.LittleEndian.AppendUint64(b, m.Sent)
+		for _, v := range []uint64{m.Added, m.Sent, m.Received} {
+			b = binary.LittleEndian.AppendUint64(b, v)
+		}
+		if m.Hop == nil {
+			b = appendBytes(b, nil)
+		} else {
+			b = appendBytes(b, m.Hop.AppendTo(nil))
+		}
 		b = appendBytes(b, m.There.AppendTo(nil))
 		b = appendBytes(b, m.Back.AppendTo(nil))
 	}
@@ -138,7 +145,12 @@ func decodeTransaction(b []byte) (t executor.Transaction, err error) {
 		if s := r.take(1); s != nil {
 			m.Dir = xfrm.SADir(s[0])
 		}
-		m.Sent = r.u64()
+		m.Added, m.Sent, m.Received = r.u64(), r.u64(), r.u64()
+		if s := r.bytes(); r.err == nil && len(s) != 0 {
+			var id xfrm.SAID
+			id, r.err = xfrm.DecodeSAID(s)
+			m.Hop = &id
+		}
 		m.There, m.Back = r.migration(), r.migration()
 		t.Moves = append(t.Moves, m)
 	}

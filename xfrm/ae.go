@@ -22,7 +22,7 @@ const (
 
 // GetSAStatus is XFRM_MSG_GETAE for the SA that the kernel finds by id and mark.
 func GetSAStatus(id SAID, mark Mark) Request {
-	b := id.appendTo(make([]byte, 0, sizeofAeventID+12))
+	b := id.AppendTo(make([]byte, 0, sizeofAeventID+12))
 	b = append(b, make([]byte, 16)...) // saddr: not used in requests
 	b = ne.AppendUint32(b, aeReplay|aeLifetime)
 	b = ne.AppendUint32(b, 0)

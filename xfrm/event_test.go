@@ -31,7 +31,7 @@ func TestEventsHaveWhatTheKernelSendsWithThem(t *testing.T) {
 		{"hard expiry", MsgExpire, slices.Concat(saPayload(1), []byte{1, 0, 0, 0, 0, 0, 0, 0}, marked, cpu, dir), Event{SA: sa, Hard: true}},
 		{
 			"deleted SA", MsgDelSA,
-			slices.Concat(said.appendTo(nil), appendAttr(nil, attrSA, saPayload(1)), marked, cpu, dir),
+			slices.Concat(said.AppendTo(nil), appendAttr(nil, attrSA, saPayload(1)), marked, cpu, dir),
 			Event{ID: &said, SA: sa},
 		},
 		{"added policy", MsgNewPolicy, pol.AppendTo(nil), Event{Policy: &pol}},

@@ -118,7 +118,7 @@ func FuzzDecodeMigration(f *testing.F) {
 // FuzzEvent reads arbitrary datagrams as a Monitor does.
 func FuzzEvent(f *testing.F) {
 	f.Add(message(MsgNewSA, 0, 0, sampleSA()))
-	f.Add(message(MsgDelSA, 0, 0, appendAttr(said.appendTo(nil), attrSA, sampleSA()[:sizeofUsersaInfo])))
+	f.Add(message(MsgDelSA, 0, 0, appendAttr(said.AppendTo(nil), attrSA, sampleSA()[:sizeofUsersaInfo])))
 	f.Add(message(MsgExpire, 0, 0, make([]byte, sizeofExpire)))
 	f.Add(message(MsgUpdPolicy, 0, 0, samplePolicy()))
 	f.Add(message(MsgDelPolicy, 0, 0, appendAttr(make([]byte, sizeofPolicyID), attrPolicy, make([]byte, sizeofPolicyInfo))))

@@ -38,7 +38,7 @@ func TestStructsOfAnswersAreTheHeaders(t *testing.T) {
 	checkLayout(t, l, "xfrm_aevent_id", sizeofAeventID, nil,
 		func(b []byte) SAStatus { s, _ := DecodeSAStatus(b); return s },
 		[]member[SAStatus]{
-			{"sa_id", func(v *SAStatus) { v.ID = said }, said.appendTo(nil)},
+			{"sa_id", func(v *SAStatus) { v.ID = said }, said.AppendTo(nil)},
 			{"saddr", func(v *SAStatus) { v.Src = addr }, addr[:]},
 			{"flags", nil, nil}, // tested in the request below
 			{"reqid", func(v *SAStatus) { v.Reqid = 0x12345678 }, b32(0x12345678)},

@@ -101,7 +101,7 @@ func TestStructsAreTheHeaders(t *testing.T) {
 		func(v *Migration) []byte { return v.AppendTo(nil) },
 		func(b []byte) Migration { m, _ := DecodeMigration(b); return m },
 		[]member[Migration]{
-			{"id", func(v *Migration) { v.ID = said }, said.appendTo(nil)},
+			{"id", func(v *Migration) { v.ID = said }, said.AppendTo(nil)},
 			{"new_daddr", func(v *Migration) { v.NewDst = addr }, addr[:]},
 			{"new_saddr", func(v *Migration) { v.NewSrc = addr }, addr[:]},
 			{"old_mark", func(v *Migration) { v.OldMark = Mark{1, 2} }, append(b32(1), b32(2)...)},

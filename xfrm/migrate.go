@@ -51,7 +51,7 @@ func (m *Migration) Request() Request {
 
 // AppendTo appends the payload of the message.
 func (m *Migration) AppendTo(b []byte) []byte {
-	b = m.ID.appendTo(b)
+	b = m.ID.AppendTo(b)
 	b = append(b, m.NewDst[:]...)
 	b = append(b, m.NewSrc[:]...)
 	b = ne.AppendUint32(b, m.OldMark.Value)

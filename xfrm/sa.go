@@ -19,11 +19,21 @@ func (id SAID) DstIP() netip.Addr { return id.Dst.IP(id.Family) }
 // String formats as "esp 0xc6f8e81d to 192.0.2.1".
 func (id SAID) String() string { return fmt.Sprintf("%v %v to %v", id.Proto, id.SPI, id.DstIP()) }
 
-func (id *SAID) appendTo(b []byte) []byte {
+// AppendTo appends struct xfrm_usersa_id.
+func (id *SAID) AppendTo(b []byte) []byte {
 	b = append(b, id.Dst[:]...)
 	b = be.AppendUint32(b, uint32(id.SPI))
 	b = ne.AppendUint16(b, uint16(id.Family))
 	return append(b, byte(id.Proto), 0)
+}
+
+// DecodeSAID decodes struct xfrm_usersa_id.
+func DecodeSAID(b []byte) (id SAID, err error) {
+	if len(b) < sizeofUsersaID {
+		return id, shortOf("xfrm_usersa_id", len(b), sizeofUsersaID)
+	}
+	id.decode(b)
+	return id, nil
 }
 
 func (id *SAID) decode(b []byte) {
