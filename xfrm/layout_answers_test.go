@@ -7,7 +7,7 @@ func TestStructsOfAnswersAreTheHeaders(t *testing.T) {
 	l := readLayout(t)
 
 	checkLayout(t, l, "xfrm_usersa_id", sizeofUsersaID,
-		func(v *SAID) []byte { return v.appendTo(nil) },
+		func(v *SAID) []byte { return v.AppendTo(nil) },
 		func(b []byte) (v SAID) { v.decode(b); return v },
 		[]member[SAID]{
 			{"daddr", func(v *SAID) { v.Dst = addr }, addr[:]},
