@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -18,7 +17,7 @@ func flow(value any) string {
 		for name := range v {
 			names = append(names, name)
 		}
-		sort.Strings(names)
+		sortAsInSchema(names)
 		parts := make([]string, len(names))
 		for i, name := range names {
 			parts[i] = name + ": " + flow(v[name])
@@ -64,8 +63,6 @@ func child(n *yaml.Node, key string) *yaml.Node {
 	}
 	return nil
 }
-
-func contains(words []string, word string) bool { return slices.Contains(words, word) }
 
 func without(words []string, word string) []string {
 	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == word })

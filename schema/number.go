@@ -16,10 +16,13 @@ var (
 	lastIANA = xfrm.SPI(255)
 )
 
+// spiHint is for a text that is no SPI by any stretch.
+const spiHint = "write it as ip xfrm state shows it, in quotes: \"0xc6f8e81d\""
+
 // spi is an SPI as hex in quotes.
 func (l *loader) spi(n *yaml.Node) *xfrm.SPI {
 	if !hexForm.MatchString(n.Value) {
-		hint := "write it as ip xfrm state shows it, in quotes: \"0xc6f8e81d\""
+		hint := spiHint
 		if bareHex.MatchString(n.Value) {
 			hint = "write it as hex with 0x, in quotes: " + strconv.Quote("0x"+n.Value)
 		}
@@ -57,8 +60,8 @@ func (l *loader) mark(n *yaml.Node) *xfrm.Mark {
 		return nil
 	}
 	if m.Value&^m.Mask != 0 {
-		l.refuse(value, markOutsideMask, fmt.Sprintf("the value %#x has bits outside the mask %#x, so nothing could match", m.Value, m.Mask),
-			fmt.Sprintf("write value %q, or mask %q", fmt.Sprintf("%#x", m.Value&m.Mask), fmt.Sprintf("%#x", m.Mask|m.Value)))
+		l.refuse(value, markOutsideMask, fmt.Sprintf("the value %#x has bits outside the mask %#x", m.Value, m.Mask),
+			"write a mask with all bits of the value, or a value within the mask")
 		return nil
 	}
 	return &m
@@ -70,7 +73,7 @@ func (l *loader) hexOrNumber(n *yaml.Node) uint32 {
 		return uint32(whole(n))
 	}
 	if !hexForm.MatchString(n.Value) {
-		l.refuse(n, badHex, "not a number in hex", "write up to 8 hex digits in quotes, such as \"0xff\", or a plain number")
+		l.refuse(n, badHex, "not a hex number of 32 bits", "write up to 8 hex digits in quotes, such as \"0xff\", or a plain number")
 		return 0
 	}
 	v, _ := strconv.ParseUint(n.Value[2:], 16, 32)

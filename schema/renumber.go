@@ -61,8 +61,8 @@ func (l *loader) mapping(entry *yaml.Node) (m mapping, ok bool) {
 		l.refuse(m.toNode, familyChange, fmt.Sprintf("only a host can change its address family, and from is %s", m.from),
 			"write one entry for each host, or a prefix of the family of from")
 	case m.from.Bits() != m.to.Bits():
-		hint := fmt.Sprintf("write two prefixes of one length, such as %s", netip.PrefixFrom(m.to.Addr(), m.from.Bits()).Masked())
-		l.refuse(m.toNode, lengthMismatch, fmt.Sprintf("from is %s and to is a /%d, so host bits could not be kept", m.from, m.to.Bits()), hint)
+		l.refuse(m.toNode, lengthMismatch, fmt.Sprintf("from is %s and to is a /%d, so host bits could not be kept", m.from, m.to.Bits()),
+			"write two prefixes of one length")
 	case m.from == m.to:
 		l.refuse(m.toNode, noChange, "from and to are the same", "write the new prefix, or remove the entry")
 	default:

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -50,7 +51,7 @@ func (l *loader) spelling(n *yaml.Node, key string) bool {
 	v := n.Value
 	switch kind := classify(n); {
 	case kind == kindNone:
-		l.refuse(n, noValue, "no value", "write one, or leave the key out")
+		l.refuse(n, noValue, "no value", "write one, or leave it out")
 	case kind == kindBoolean:
 		return true
 	case kind == kindNumber:
@@ -71,13 +72,23 @@ func (l *loader) spelling(n *yaml.Node, key string) bool {
 		}
 		l.refuse(n, numberSpelling, "hex without quotes is a number to some YAML readers and text to others", hint)
 	case otherNumber.MatchString(v):
-		l.refuse(n, numberSpelling, "YAML readers disagree on this number",
-			"write it in decimal without leading zeros, sign or underscores; if it is text, put it in quotes")
+		hint := "write it in decimal without leading zeros, sign or underscores; if it is text, put it in quotes"
+		if key == "spi" {
+			hint = spiHint
+		}
+		l.refuse(n, numberSpelling, "YAML readers disagree on this number", hint)
 	case realNumber.MatchString(v):
-		l.refuse(n, fraction, "a plan has whole numbers only", "write a whole number; if it is text, put it in quotes")
+		hint := "write a whole number; if it is text, put it in quotes"
+		if key == "spi" {
+			hint = spiHint
+		}
+		l.refuse(n, fraction, "a plan has whole numbers only", hint)
 	case base60.MatchString(v):
-		l.refuse(n, sexagesimal, "some YAML readers take this for a number to the base of 60",
-			"put it in quotes: "+strconv.Quote(v))
+		hint := "if it is text, put it in quotes: " + strconv.Quote(v) + "; a duration is written like 10m30s"
+		if _, err := netip.ParseAddr(v); err == nil {
+			hint = "put it in quotes: " + strconv.Quote(v)
+		}
+		l.refuse(n, sexagesimal, "some YAML readers take this for a number to the base of 60", hint)
 	case otherBoolean.MatchString(v):
 		hint := "write true or false"
 		if b := strings.ToLower(v); b == "true" || b == "false" {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"net/url"
 	"sort"
 	"strconv"
@@ -107,13 +108,20 @@ func types(sub map[string]any) []string {
 	return nil
 }
 
-// keys are the keys that a subschema names, sorted.
+// keys are the keys that a subschema names, in the schema's order.
 func keys(sub map[string]any) []string {
 	properties, _ := sub["properties"].(map[string]any)
 	out := make([]string, 0, len(properties))
 	for k := range properties {
 		out = append(out, k)
 	}
-	sort.Strings(out)
+	sortAsInSchema(out)
 	return out
 }
+
+// sortAsInSchema sorts keys by where the schema first mentions them, which is an order for people: from before to.
+func sortAsInSchema(names []string) {
+	sort.SliceStable(names, func(i, j int) bool { return mentioned(names[i]) < mentioned(names[j]) })
+}
+
+func mentioned(key string) int { return bytes.Index(schemaJSON, []byte(`"`+key+`": {`)) }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,6 +108,9 @@ func (v *validation) wrongType(n *yaml.Node, key string, sub map[string]any) {
 			hint = "write for example " + example(sub)
 		}
 	}
+	if w := words(sub); len(w) > 0 {
+		hint = "write " + list(w)
+	}
 	if n.Kind == yaml.ScalarNode && kindText == classify(n) && wholeNumber.MatchString(n.Value) && !text {
 		hint = "remove the quotes: " + n.Value
 	}
@@ -116,26 +120,35 @@ func (v *validation) wrongType(n *yaml.Node, key string, sub map[string]any) {
 // unknownKeys finds the keys itself: the validator names them in a message only.
 func (v *validation) unknownKeys(n *yaml.Node, sub map[string]any) {
 	known := keys(sub)
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	free := slices.DeleteFunc(slices.Clone(known), func(key string) bool { return child(n, key) != nil })
+	for i := 0; i+1 < len(n.Content) && !v.full(); i += 2 {
 		k := n.Content[i]
-		if v.bad[k] || contains(known, k.Value) {
+		if v.bad[k] || slices.Contains(known, k.Value) {
 			continue
 		}
 		hint := "the keys here are " + strings.Join(known, ", ")
-		if near := nearest(k.Value, known); near != "" {
+		if near := nearest(k.Value, free); near != "" {
 			hint = "did you mean " + near + "?" + foreign(k.Value)
 		}
 		v.refuse(k, unknownKey, "no key of a plan in this place", hint)
 	}
 }
 
+// guessedAtMost is more misspelt keys than a mapping has when it was meant as one of a plan; each guess takes time.
+const guessedAtMost = 64
+
 // missingKeys leaves out those that a misspelt key was probably meant to be: it is reported as such.
 func (v *validation) missingKeys(n *yaml.Node, sub map[string]any) {
-	known, present := keys(sub), map[string]bool{}
+	if child(n, "<<") != nil {
+		return // the merge was refused, and may have brought them
+	}
+	known, present, guessed := keys(sub), map[string]bool{}, 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i].Value
-		if n.Content[i].Kind == yaml.ScalarNode && !contains(known, k) {
-			k = nearest(k, known)
+		if n.Content[i].Kind == yaml.ScalarNode && !slices.Contains(known, k) && guessed < guessedAtMost {
+			guessed++
+			name, _, _ := strings.Cut(k, ":")
+			k = nearest(name, known)
 		}
 		present[k] = true
 	}

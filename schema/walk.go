@@ -2,6 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -89,6 +91,9 @@ func (w *walker) characters(n *yaml.Node) bool {
 	return true
 }
 
+// gluedKey is key and value in one, for want of a space.
+var gluedKey = regexp.MustCompile(`^[A-Za-z]+:\S`)
+
 // keys refuses keys of a mapping that are no text, or that are there twice or nearly.
 func (w *walker) keys(n *yaml.Node) {
 	seen := make(map[string]*yaml.Node, len(n.Content)/2)
@@ -111,6 +116,10 @@ func (w *walker) keys(n *yaml.Node) {
 			w.refuse(k, tag, "tags are not part of a plan: "+quote(k.Tag), "remove the tag")
 			continue
 		case !w.characters(k):
+			continue
+		case k.Style == 0 && gluedKey.MatchString(k.Value):
+			name, value, _ := strings.Cut(k.Value, ":")
+			w.refuse(k, unknownKey, "no space after the colon", "write "+name+": "+value)
 			continue
 		case k.Style == 0 && k.Tag != "!!str":
 			w.refuse(k, keyNotText, "a key that YAML does not read as text", "write a key as in xfrm-plan schema")
