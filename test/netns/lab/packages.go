@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 )
 
 // keyring is what the packages of the images are verified with.
@@ -71,15 +72,33 @@ func asRoot(ctx context.Context, log io.Writer, args ...string) error {
 	return command(ctx, log, args...)
 }
 
-// command runs a command with all its output in log. An interrupt ends it gently first, so that mmdebstrap can clean up.
+// command runs a command with all its output in log. When ctx ends, the command and all that it started are interrupted, so that
+// mmdebstrap can clean up, and killed if they do not go.
 func command(ctx context.Context, log io.Writer, args ...string) error {
 	name, err := find(args[0])
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, name, args[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	if os.Geteuid() == 0 {
+		// mmdebstrap alone would leave its workers behind. Not for sudo: in a group of its own it could not ask for a password on the
+		// terminal, and it passes signals on.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
+	signal := func(sig syscall.Signal) error {
+		target := cmd.Process.Pid
+		if cmd.SysProcAttr != nil {
+			target = -target
+		}
+		return syscall.Kill(target, sig)
+	}
+	cmd.Cancel = func() error { return signal(syscall.SIGINT) }
 	cmd.WaitDelay = stopGrace
+	defer func() {
+		if ctx.Err() != nil && cmd.Process != nil && cmd.SysProcAttr != nil {
+			signal(syscall.SIGKILL)
+		}
+	}()
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
