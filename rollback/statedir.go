@@ -102,5 +102,5 @@ func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
-// Unlock lets go.
-func (l *Lock) Unlock() error { return l.f.Close() }
+// Close lets go.
+func (l *Lock) Close() error { return l.f.Close() }

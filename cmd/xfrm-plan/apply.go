@@ -138,7 +138,7 @@ func unfinished(state *rollback.StateDir, cookie uint64) error {
 
 func (l *lane) close() {
 	if l.lock != nil {
-		l.lock.Unlock()
+		l.lock.Close()
 	}
 	l.conn.Close()
 }

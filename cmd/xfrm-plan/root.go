@@ -34,7 +34,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	root.SetErr(errw)
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
-	if err != nil && !(errors.As(err, &exit) && exit.err == nil) {
+	said := errors.As(err, &exit) && exit.err == nil
+	if err != nil && !said {
 		fmt.Fprintln(errw, "xfrm-plan:", err)
 	}
 	return exitCode(err)
