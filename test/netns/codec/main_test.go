@@ -65,7 +65,7 @@ func letter(r rune) rune {
 
 func (n *netns) fd() xfrm.NetNS { return xfrm.NetNS(n.file.Fd()) }
 
-// ip runs ip in the namespace with the words of args, where '' stands for an empty one.
+// ip runs ip in the namespace with the words of args, where ” stands for an empty one.
 func (n *netns) ip(args string) string {
 	n.t.Helper()
 	words := strings.Fields(args)

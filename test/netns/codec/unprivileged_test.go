@@ -1,0 +1,49 @@
+//go:build lab
+
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// unprivilegedArg makes the test binary act as the child of TestProbeWithoutTheCapability.
+const unprivilegedArg = "unprivileged-probe"
+
+// unprivileged probes the kernel and exits with 0 if that was refused for want of CAP_NET_ADMIN.
+func unprivileged() int {
+	c, err := xfrm.Dial(0)
+	if err == nil {
+		err = c.MigrateSupported()
+	}
+	fmt.Println(err)
+	if errors.Is(err, xfrm.ErrNotPermitted) && errors.Is(err, syscall.EPERM) {
+		return 0
+	}
+	return 1
+}
+
+func TestProbe(t *testing.T) {
+	n := newNetNS(t)
+	if err := n.conn.MigrateSupported(); err != nil {
+		t.Errorf("MigrateSupported: %v", err)
+	}
+	if sas := n.sas(); len(sas) != 0 {
+		t.Errorf("the probe left %v", sas)
+	}
+}
+
+func TestProbeWithoutTheCapability(t *testing.T) {
+	child := exec.Command("/proc/self/exe", unprivilegedArg)
+	child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	child.Env = os.Environ()
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Errorf("as nobody: %v, %s", err, out)
+	}
+}
