@@ -34,6 +34,17 @@ type Report struct {
 	Groups      []GroupResult `json:"groups"`
 }
 
+// resultOf is the line of a transaction that nothing has been done for yet.
+func resultOf(tx *Transaction) GroupResult {
+	g := GroupResult{Name: tx.Name, Outcome: Untouched, Calls: len(tx.Moves)}
+	for i := range tx.Policies {
+		if tx.Policies[i].New != nil {
+			g.Rewrites++
+		}
+	}
+	return g
+}
+
 // Count returns how many groups have the outcome.
 func (r *Report) Count(o Outcome) (n int) {
 	for i := range r.Groups {

@@ -83,15 +83,9 @@ func newRun(p *plan.Plan, cfg Config) *run {
 		report:  Report{Run: cfg.Run, Plan: p.Name, Started: time.Now(), Groups: make([]GroupResult, len(p.Groups))},
 	}
 	for i := range p.Groups {
-		g := &p.Groups[i]
-		r.txs[i] = NewTransaction(g)
+		r.txs[i] = NewTransaction(&p.Groups[i])
 		r.through[i] = make(chan struct{})
-		r.report.Groups[i] = GroupResult{Name: g.Name, Outcome: Untouched, Calls: len(g.Calls)}
-		for j := range g.Policies {
-			if g.Policies[j].New != nil {
-				r.report.Groups[i].Rewrites++
-			}
-		}
+		r.report.Groups[i] = resultOf(&r.txs[i])
 	}
 	return r
 }

@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 )
@@ -18,6 +22,9 @@ type Past struct {
 	Outcomes     map[string]executor.Outcome // by group, where one was noted
 	Ended        bool
 	Torn         bool // the last frame was incomplete and was dropped
+
+	length int64  // of the whole frames
+	sum    uint32 // of the last whole frame
 }
 
 // ReadJournal reads the journal of a run.
@@ -51,7 +58,9 @@ func parse(b []byte) (*Past, error) {
 		if err := p.record(payload, first); err != nil {
 			return nil, err
 		}
+		p.length += int64(len(b) - len(rest))
 		b, sum = rest, next
+		p.sum = sum
 	}
 	if p.Header.Version == 0 {
 		return nil, errTorn
@@ -127,4 +136,40 @@ func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
 		}
 	}
 	return open, nil
+}
+
+// Reversed returns the transactions that undo the run, in the order to run them in.
+func (p *Past) Reversed() []executor.Transaction {
+	all := make([]executor.Transaction, 0, len(p.Transactions))
+	for i := range slices.Backward(p.Transactions) {
+		all = append(all, p.Transactions[i].Reversed())
+	}
+	return all
+}
+
+// MarkEnded notes in the journal of a run that broke off that it is over: recover has brought it to its end. A torn
+// tail is cut off first.
+func (d *StateDir) MarkEnded(run string) error {
+	path := filepath.Join(d.RunDir(run), journalName)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	p, err := parse(b)
+	if err != nil || p.Ended {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Seek(p.length, io.SeekStart); err == nil {
+		err = f.Truncate(p.length)
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("cut off the torn end of the journal: %w", err)
+	}
+	j := &Journal{f: f, sum: p.sum}
+	return j.End()
 }

@@ -76,6 +76,44 @@ func longest(r *executor.Report) (d time.Duration) {
 	return d
 }
 
+// undoView shows what recover and rollback do.
+type undoView struct {
+	p   *program
+	run string
+}
+
+func (v *undoView) event(e executor.Event) {
+	if v.p.json() {
+		_ = json.NewEncoder(v.p.out).Encode(e)
+		return
+	}
+	switch e.Kind {
+	case executor.GroupDone:
+		fmt.Fprintf(v.p.out, "[%d/%d] %s: settled\n", e.Done, e.Total, e.Group)
+	case executor.GroupStuck:
+		fmt.Fprintf(v.p.out, "[%d/%d] %s: NOT settled, its traffic stays blocked: %s\n", e.Done, e.Total, e.Group, e.Text)
+	}
+}
+
+func (v *undoView) end(r *executor.Report, forward bool) error {
+	where := "old"
+	if forward {
+		where = "new"
+	}
+	return v.p.say("Run %s: %d of %d groups are at the %s addresses, nothing of the run is left over.", v.run,
+		r.Count(executor.Done), len(r.Groups), where)
+}
+
+// say prints a sentence, as JSON where that is wanted.
+func (p *program) say(format string, a ...any) error {
+	text := fmt.Sprintf(format, a...)
+	if p.json() {
+		return json.NewEncoder(p.out).Encode(map[string]string{"message": text})
+	}
+	_, err := fmt.Fprintln(p.out, text)
+	return err
+}
+
 // jsonView prints each event, and the report at the end, as one line.
 type jsonView struct {
 	mu  sync.Mutex
