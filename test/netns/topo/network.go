@@ -18,15 +18,18 @@ const Drawing = `
 
 // The namespaces of the network.
 const (
-	Left      Namespace = "left"  // the gateway that moves
-	Right     Namespace = "right" // its peer
-	LeftLAN   Namespace = "left-lan"
-	RightLAN  Namespace = "right-lan"
-	Wire      Namespace = "wire" // a router: everything between the gateways passes it
-	wireISPA            = "isp-a"
-	wireISPB            = "isp-b"
-	wireRight           = "to-right"
+	Left     Namespace = "left"  // the gateway that moves
+	Right    Namespace = "right" // its peer
+	LeftLAN  Namespace = "left-lan"
+	RightLAN Namespace = "right-lan"
+	Wire     Namespace = "wire" // a router: everything between the gateways passes it
 )
+
+// LeftUplinks are the interfaces of the wire by which the left gateway's packets come in.
+var LeftUplinks = [2]string{"isp-a", "isp-b"}
+
+// RightUplink is the interface of the wire by which the right gateway's packets come in.
+const RightUplink = "to-right"
 
 // Gateways are the namespaces with SAs.
 var Gateways = [2]Namespace{Left, Right}
