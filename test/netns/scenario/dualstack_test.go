@@ -1,0 +1,87 @@
+//go:build lab
+
+package scenario
+
+import (
+	"testing"
+
+	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
+)
+
+// The example plans and what they do.
+const (
+	ispChange = "dual-stack-isp-change.yaml"
+	toIPv6    = "ipv4-to-ipv6-outer.yaml"
+)
+
+var (
+	ispChangeMove = topo.Move{Left: topo.LeftISPA, Right: topo.RightISP, NewLeft: topo.LeftISPB, NewRight: topo.RightISP}
+	toIPv6Move    = topo.Move{Left: topo.LeftISPB, Right: topo.RightISP, NewLeft: topo.LeftISPB6, NewRight: topo.RightISP6}
+)
+
+// TestDualStackTunnelMovesUnderTraffic moves one Child SA of strongSwan's twice while it carries both families, and applies each plan
+// once more.
+func TestDualStackTunnelMovesUnderTraffic(t *testing.T) {
+	n := build(t)
+	if err := n.StartIKE(); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name, plan string
+		move       topo.Move
+	}{
+		{"to another ISP", ispChange, ispChangeMove},
+		{"to IPv6", toIPv6, toIPv6Move},
+	} {
+		ok := t.Run(step.name, func(t *testing.T) {
+			observe(t, n, step.move, func() {
+				for _, ns := range topo.Gateways {
+					apply(t, n, ns, step.plan)
+				}
+			})
+			for _, ns := range topo.Gateways {
+				report(t, n.CheckAgain(ns, topo.Example(step.plan)))
+			}
+		})
+		if !ok {
+			break // the next step starts from where this one should have ended
+		}
+	}
+}
+
+// observe watches the network while move happens, and checks how it went.
+func observe(t *testing.T, n *topo.Network, m topo.Move, move func()) {
+	t.Helper()
+	w, err := n.Watch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	move()
+	o, err := w.Stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range o.Checks(m) {
+		report(t, c)
+	}
+}
+
+func report(t *testing.T, c topo.Check) {
+	t.Helper()
+	if c.Err != nil {
+		t.Errorf("%s: %v (%s: %s)", c.What, c.Err, c.How, c.Seen)
+		return
+	}
+	t.Logf("%s: %s (%s)", c.What, c.Seen, c.How)
+}
+
+func apply(t *testing.T, n *topo.Network, ns topo.Namespace, plan string) {
+	t.Helper()
+	o, err := n.Run(ns, "apply", topo.Example(plan), "--yes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Code != 0 {
+		t.Errorf("apply on %s: exit code %d\n%s", ns, o.Code, o.Output)
+	}
+}
