@@ -83,46 +83,6 @@ func (l *loader) checkDirectives(data []byte) bool {
 	return clean
 }
 
-// The parser needs up to 250 bytes for each value, however short its text. What is counted below is never less than
-// the number of values; an ordinary entry of renumber counts as 7 in 33 bytes or more. So a plan of ordinary density
-// passes at any size up to the last bound, which 200,000 entries stay below, and a file of two-byte values does not.
-const (
-	valuesAlways   = 100_000
-	bytesPerValue  = 4
-	valuesAtMost   = 1_500_000
-	commentsWeight = 3 // the parser keeps several copies of a comment
-)
-
-// checkDensity bounds the memory that parsing takes, before any is taken.
-func (l *loader) checkDensity(data []byte) bool {
-	values := 0
-	for i, c := range data {
-		next := byte('\n')
-		if i+1 < len(data) {
-			next = data[i+1]
-		}
-		switch c {
-		case ',':
-			values += 2 // in {a, b} each stands for a key and a value
-		case '[', '{', '\n', '&', '*':
-			values++
-		case '#':
-			values += commentsWeight
-		case ':', '-', '?':
-			if bytes.IndexByte([]byte(" \t\r\n,[]{}\"'"), next) >= 0 || i > 0 && (data[i-1] == '"' || data[i-1] == '\'') {
-				values++
-			}
-		}
-	}
-	limit := min(max(valuesAlways, len(data)/bytesPerValue), valuesAtMost)
-	if values <= limit {
-		return true
-	}
-	l.add(0, 0, tooManyValues, fmt.Sprintf("about %d in %d bytes", values, len(data)),
-		"more values than a plan can have", "split it into several plans, or map whole prefixes")
-	return false
-}
-
 // eachLine calls f with each line, numbered from 1, without its line ending.
 func eachLine(data []byte, f func(number int, line []byte)) {
 	number := 0

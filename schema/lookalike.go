@@ -18,6 +18,9 @@ var homoglyphs = map[rune]rune{
 
 // fold maps a key to its shape: keys of one shape are taken for each other by a tired reader.
 func fold(key string) string {
+	if !strings.ContainsFunc(key, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return key // as most are
+	}
 	var b strings.Builder
 	for _, r := range key {
 		r = unicode.ToLower(r)

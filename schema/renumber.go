@@ -90,7 +90,7 @@ func (l *loader) checkTwice(maps []mapping, slug Slug, key string, of func(*mapp
 // Entries that change the family are left out: a gateway of both families that goes on with one of them has two old
 // addresses and one new one, and its prefixes may well be mapped beside it.
 func (l *loader) checkCollisions(maps []mapping) {
-	usable := maps[:0:0]
+	usable := make([]mapping, 0, len(maps))
 	for _, m := range maps {
 		if !l.bad[m.fromNode] && !l.bad[m.toNode] {
 			usable = append(usable, m)

@@ -81,6 +81,9 @@ func TestHostMapsOf100000LoadInLinearTime(t *testing.T) {
 		}
 		return []byte(b.String())
 	}
+	if testing.Short() {
+		t.Skip("measures for some seconds")
+	}
 	data := size(100_000)
 	doc, err := Load("plan.yaml", data)
 	if err != nil {

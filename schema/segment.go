@@ -63,7 +63,7 @@ func segments(maps []mapping) []segment {
 		}
 		return a.Bits() < b.Bits()
 	})
-	var out []segment
+	out := make([]segment, 0, len(maps)) // more if entries nest
 	var open []*mapping
 	var next netip.Addr // the first address not yet in a segment, while one is open
 	emit := func(high netip.Addr) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -46,6 +47,10 @@ func tree() map[string]any {
 // values nor the validator's errors for a broken list of 100,000 take much memory.
 const portion = 512
 
+// collectAfter is after how many portions the garbage of validating is collected: some 10 MiB. Beside a big node tree,
+// which is all in use, the collector on its own would let as much garbage pile up as the tree is big.
+const collectAfter = 16
+
 // validate checks the tree against the JSON Schema and reports its errors in our words.
 func (l *loader) validate(root *yaml.Node) {
 	for pass := 0; !l.full(); pass++ {
@@ -56,6 +61,9 @@ func (l *loader) validate(root *yaml.Node) {
 		}
 		if !v.more {
 			return
+		}
+		if (pass+1)%collectAfter == 0 {
+			runtime.GC()
 		}
 	}
 }

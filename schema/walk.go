@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,6 +22,7 @@ func (l *loader) walk(root *yaml.Node, data []byte) {
 type walker struct {
 	*loader
 	source *cursor
+	seen   []shaped // reused from mapping to mapping
 }
 
 // node checks n and all below it; key is the key that n is the value of, for hints.
@@ -37,7 +39,9 @@ func (w *walker) node(n *yaml.Node, key string, depth int) {
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
-		w.keys(n)
+		if w.keys(n); w.bad[n] {
+			return
+		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			k := n.Content[i]
 			if w.source.at(k) == '!' && !w.bad[k] {
@@ -94,9 +98,22 @@ func (w *walker) characters(n *yaml.Node) bool {
 // gluedKey is key and value in one, for want of a space.
 var gluedKey = regexp.MustCompile(`^[A-Za-z]+:\S`)
 
+// maxKeys is well beyond the keys of a plan in any one place, for comparing each with each.
+const maxKeys = 128
+
+// shaped is a key with its shape.
+type shaped struct {
+	shape string
+	key   *yaml.Node
+}
+
 // keys refuses keys of a mapping that are no text, or that are there twice or nearly.
 func (w *walker) keys(n *yaml.Node) {
-	seen := make(map[string]*yaml.Node, len(n.Content)/2)
+	if len(n.Content)/2 > maxKeys {
+		w.refuse(n, tooManyValues, fmt.Sprintf("a mapping of %d keys", len(n.Content)/2), "write a plan as in xfrm-plan schema")
+		return
+	}
+	seen := w.seen[:0]
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		switch {
@@ -126,10 +143,12 @@ func (w *walker) keys(n *yaml.Node) {
 			continue
 		}
 		shape := fold(k.Value)
-		first, taken := seen[shape]
-		switch {
-		case !taken:
-			seen[shape] = k
+		at := slices.IndexFunc(seen, func(s shaped) bool { return s.shape == shape })
+		if at < 0 {
+			seen = append(seen, shaped{shape, k})
+			continue
+		}
+		switch first := seen[at].key; {
 		case first.Value == k.Value:
 			w.refuse(k, duplicateKey, "a key that is there already", fmt.Sprintf("keep one; the first is on line %d", first.Line))
 		default:
@@ -137,4 +156,5 @@ func (w *walker) keys(n *yaml.Node) {
 				"keep the one that is spelt right"+foreign(k.Value))
 		}
 	}
+	w.seen = seen
 }
