@@ -68,6 +68,12 @@ func (n *Namespace) FD() xfrm.NetNS {
 	return xfrm.NetNS(n.file.Fd())
 }
 
+// Dial opens a connection to the kernel's XFRM in the namespace.
+func (n *Namespace) Dial() (*xfrm.Conn, error) { return xfrm.Dial(n.FD()) }
+
+// DialReadOnly opens one that can't change anything.
+func (n *Namespace) DialReadOnly() (*xfrm.Conn, error) { return xfrm.DialReadOnly(n.FD()) }
+
 // Inventory reads what plan.Compute needs, SAD and SPD through conn.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
 	sas, err := conn.SAs()

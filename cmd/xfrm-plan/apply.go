@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
-	"github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -89,7 +88,7 @@ func inWindow(w plan.Window, now time.Time) error {
 
 // lane is the work in one network namespace, from taking its lock to letting go.
 type lane struct {
-	ns   *host.Namespace
+	ns   target
 	conn *xfrm.Conn
 	lock *rollback.Lock
 	inv  *plan.Inventory
@@ -99,10 +98,10 @@ type lane struct {
 }
 
 // openLane takes the namespace's lock and computes the plan under it, so that what is shown is what is done.
-func openLane(state *rollback.StateDir, ns *host.Namespace, doc *plan.Document) (*lane, error) {
+func openLane(state *rollback.StateDir, ns target, doc *plan.Document) (*lane, error) {
 	l := &lane{ns: ns}
 	var err error
-	if l.conn, err = xfrm.Dial(ns.FD()); err != nil {
+	if l.conn, err = ns.Dial(); err != nil {
 		return nil, err
 	}
 	if err := l.conn.MigrateSupported(); err != nil {

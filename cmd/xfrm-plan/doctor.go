@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -68,12 +67,12 @@ func (p *program) examine() (all []finding) {
 		return err == nil
 	}
 	add("kernel", nil, "Linux "+release(), 0)
-	ns, err := host.Open(p.netns)
+	ns, err := p.open(p.netns)
 	if !add("namespace", err, p.netnsText(), exitHostCannot) {
 		return all
 	}
 	defer ns.Close()
-	conn, err := xfrm.DialReadOnly(ns.FD())
+	conn, err := ns.DialReadOnly()
 	if !add("XFRM netlink", err, "there", exitHostCannot) {
 		return all
 	}

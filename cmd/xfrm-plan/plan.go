@@ -3,10 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/review"
-	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 func (p *program) planCommand() *cobra.Command {
@@ -56,8 +54,8 @@ func (p *program) plan(path string, detailed bool) error {
 }
 
 // compute reads the namespace through a socket that can't write and computes the plan for it.
-func compute(doc *plan.Document, ns *host.Namespace) (*plan.Plan, error) {
-	conn, err := xfrm.DialReadOnly(ns.FD())
+func compute(doc *plan.Document, ns target) (*plan.Plan, error) {
+	conn, err := ns.DialReadOnly()
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +67,9 @@ func compute(doc *plan.Document, ns *host.Namespace) (*plan.Plan, error) {
 	return plan.Compute(doc, inv), nil
 }
 
-func (p *program) show(computed *plan.Plan, ns *host.Namespace) error {
+func (p *program) show(computed *plan.Plan, ns target) error {
 	if p.json() {
-		return review.JSON(p.out, computed, ns.Name)
+		return review.JSON(p.out, computed, ns.name)
 	}
 	return review.Text(p.out, computed, ns.String())
 }

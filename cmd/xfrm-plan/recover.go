@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
-	"github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -52,7 +51,7 @@ func (p *program) rollbackCommand() *cobra.Command {
 
 // undo is what recover and rollback work with: one network namespace under its lock.
 type undo struct {
-	ns     *host.Namespace
+	ns     namespace
 	conn   *xfrm.Conn
 	state  *rollback.StateDir
 	cookie uint64
@@ -64,12 +63,12 @@ func (p *program) undoing(yes bool, work func(*undo) error) error {
 	if err != nil {
 		return &exitError{exitHostCannot, err}
 	}
-	ns, err := host.Open(p.netns)
+	ns, err := p.open(p.netns)
 	if err != nil {
 		return &exitError{exitHostCannot, err}
 	}
 	defer ns.Close()
-	conn, err := xfrm.Dial(ns.FD())
+	conn, err := ns.Dial()
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // program is what all commands share: the streams and the flags that go everywhere.
@@ -23,20 +25,49 @@ type program struct {
 	netns    string
 
 	allowInsecure bool // take a plan file that others could have written
+
+	open func(netns string) (namespace, error) // host.Open but in tests
+}
+
+// namespace is a network namespace: host.Namespace, or one of a test with a kernel in memory.
+type namespace interface {
+	executor.Router
+	Dial() (*xfrm.Conn, error)
+	DialReadOnly() (*xfrm.Conn, error)
+	Inventory(*xfrm.Conn) (*plan.Inventory, error)
+	Close() error
+	String() string // for sentences: "the current network namespace"
+}
+
+func openHost(netns string) (namespace, error) {
+	ns, err := host.Open(netns)
+	if err != nil {
+		return nil, err // not a nil *host.Namespace in the interface
+	}
+	return ns, nil
+}
+
+// target is an open network namespace and its name, empty for the current one.
+type target struct {
+	namespace
+	name string
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
-	p := &program{in: in, out: out, err: errw}
+	return (&program{in: in, out: out, err: errw, open: openHost}).run(ctx, args)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errw)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
 	said := errors.As(err, &exit) && exit.err == nil
 	if err != nil && !said {
-		fmt.Fprintln(errw, "xfrm-plan:", err)
+		fmt.Fprintln(p.err, "xfrm-plan:", err)
 	}
 	return exitCode(err)
 }
@@ -72,7 +103,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) json() bool { return p.output == "json" }
 
 // targets opens the network namespaces to work in: --netns, or those of the plan.
-func (p *program) targets(doc *plan.Document) ([]*host.Namespace, error) {
+func (p *program) targets(doc *plan.Document) ([]target, error) {
 	names := make([]string, len(doc.Targets))
 	for i, t := range doc.Targets {
 		names[i] = t.NetNS
@@ -80,19 +111,19 @@ func (p *program) targets(doc *plan.Document) ([]*host.Namespace, error) {
 	if p.netns != "" {
 		names = []string{p.netns}
 	}
-	var open []*host.Namespace
+	var open []target
 	for _, name := range names {
-		ns, err := host.Open(name)
+		ns, err := p.open(name)
 		if err != nil {
 			closeAll(open)
 			return nil, &exitError{exitHostCannot, err}
 		}
-		open = append(open, ns)
+		open = append(open, target{ns, name})
 	}
 	return open, nil
 }
 
-func closeAll(open []*host.Namespace) {
+func closeAll(open []target) {
 	for _, ns := range open {
 		ns.Close()
 	}

@@ -61,7 +61,7 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, doc *pl
 	now := time.Now()
 	header := rollback.Header{
 		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
-		BootID: boot, NetNS: l.ns.Name, Cookie: l.cookie, Started: now,
+		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now,
 	}
 	journal, err := state.Create(header)
 	if err != nil {

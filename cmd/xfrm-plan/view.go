@@ -36,7 +36,7 @@ func (v *textView) event(l *lane, e executor.Event) {
 	defer v.mu.Unlock()
 	prefix := ""
 	if v.several {
-		prefix = l.ns.Name + ": "
+		prefix = l.ns.name + ": "
 	}
 	switch e.Kind {
 	case executor.GroupDone:
@@ -126,7 +126,7 @@ func (v *jsonView) event(l *lane, e executor.Event) {
 	_ = v.enc.Encode(struct {
 		executor.Event
 		NetNS string `json:"netns,omitempty"`
-	}{e, l.ns.Name})
+	}{e, l.ns.name})
 }
 
 func (v *jsonView) report(l *lane, r *executor.Report, err error) {
@@ -141,5 +141,5 @@ func (v *jsonView) report(l *lane, r *executor.Report, err error) {
 		*executor.Report
 		NetNS string `json:"netns,omitempty"`
 		Error string `json:"error,omitempty"`
-	}{"report", r, l.ns.Name, text})
+	}{"report", r, l.ns.name, text})
 }

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
+)
+
+// TestScripts runs the program as an operator would, on a kernel in memory. Besides testscript's own commands there are
+//
+//	exits CODE xfrm-plan ARGS...  runs the program, which has to end with CODE; stdout and stderr can be matched after
+//	tunnels N                     makes N dual-stack Child SAs from 192.0.2.1 to 203.0.113.1
+//	kernel KIND                   starts afresh with a kernel that is new, old or unconfigured, or makes it unprivileged
+//	occupy                        puts a foreign SA at 198.51.100.1 with the SPI of the first tunnel
+//	loses ADDRESS                 takes an address off the host
+//	clean                         fails if a tagged policy is left
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Values[hostKey{}] = newMemoryHost()
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": cmdExits, "tunnels": cmdTunnels, "kernel": cmdKernel, "occupy": cmdOccupy, "loses": cmdLoses,
+			"clean": cmdClean,
+		},
+	})
+}
+
+type hostKey struct{}
+
+func hostOf(ts *testscript.TestScript) *memoryHost { return ts.Value(hostKey{}).(*memoryHost) }
+
+// memoryHost is a host with a kernel in memory.
+type memoryHost struct {
+	kernel    *xfrmtest.Kernel
+	addresses []netip.Addr
+}
+
+func newMemoryHost(opts ...xfrmtest.Option) *memoryHost {
+	h := &memoryHost{kernel: xfrmtest.New(opts...)}
+	for _, a := range []string{"192.0.2.1", "198.51.100.1", "2001:db8:20::1"} {
+		h.addresses = append(h.addresses, netip.MustParseAddr(a))
+	}
+	return h
+}
+
+func (h *memoryHost) Dial() (*xfrm.Conn, error) { return xfrm.NewConn(h.kernel.Socket()), nil }
+
+func (h *memoryHost) DialReadOnly() (*xfrm.Conn, error) {
+	return xfrm.NewConn(xfrm.ReadOnly(h.kernel.Socket())), nil
+}
+
+func (h *memoryHost) Inventory(c *xfrm.Conn) (*plan.Inventory, error) {
+	sas, err := c.SAs()
+	if err != nil {
+		return nil, err
+	}
+	policies, err := c.Policies()
+	return &plan.Inventory{SAs: sas, Policies: policies, Addresses: h.addresses}, err
+}
+
+func (h *memoryHost) HasRoute(local, _ netip.Addr) (bool, error) {
+	for _, a := range h.addresses {
+		if a == local {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (h *memoryHost) Close() error   { return nil }
+func (h *memoryHost) String() string { return "the current network namespace" }
+
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "xfrm-plan" {
+		ts.Fatalf("usage: exits CODE xfrm-plan ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	h := hostOf(ts)
+	p := &program{
+		in: strings.NewReader(""), out: ts.Stdout(), err: ts.Stderr(),
+		open: func(string) (namespace, error) { return h, nil },
+	}
+	full := append([]string{"--state-dir", filepath.Join(ts.Getenv("WORK"), "state")}, args[2:]...)
+	for i, a := range full {
+		if strings.HasSuffix(a, ".yaml") {
+			full[i] = ts.MkAbs(a)
+		}
+	}
+	if got := p.run(context.Background(), full); got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+func cmdTunnels(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	c, _ := hostOf(ts).Dial()
+	defer c.Close()
+	for _, child := range xfrmtest.ChildSAs(xfrmtest.Tunnels{
+		N: n, Local: netip.MustParseAddr("192.0.2.1"), Remote: netip.MustParseAddr("203.0.113.1"), SPIInTemplate: true,
+	}) {
+		ts.Check(xfrmtest.AddSA(c, child.In, child.InAlg))
+		ts.Check(xfrmtest.AddSA(c, child.Out, child.OutAlg))
+		for i := range child.Policies {
+			ts.Check(c.Do(xfrm.NewPolicy(&child.Policies[i]))[0])
+		}
+	}
+}
+
+func cmdKernel(ts *testscript.TestScript, _ bool, args []string) {
+	opts := map[string]xfrmtest.Option{
+		"old":          xfrmtest.WithMigration(xfrmtest.MigrationUnknown),
+		"unconfigured": xfrmtest.WithMigration(xfrmtest.MigrationUnconfigured),
+	}
+	h := hostOf(ts)
+	if args[0] == "unprivileged" {
+		h.kernel.SetPrivilege(false)
+		return
+	}
+	if opt := opts[args[0]]; opt != nil {
+		*h = *newMemoryHost(opt)
+	} else {
+		*h = *newMemoryHost()
+	}
+}
+
+func cmdOccupy(ts *testscript.TestScript, _ bool, _ []string) {
+	c, _ := hostOf(ts).Dial()
+	defer c.Close()
+	child := xfrmtest.ChildSAs(xfrmtest.Tunnels{
+		N: 1, Local: netip.MustParseAddr("198.51.100.1"), Remote: netip.MustParseAddr("203.0.113.99"),
+	})[0]
+	child.In.Reqid = 4711
+	ts.Check(xfrmtest.AddSA(c, child.In, child.InAlg))
+}
+
+func cmdLoses(ts *testscript.TestScript, _ bool, args []string) {
+	h := hostOf(ts)
+	var kept []netip.Addr
+	for _, a := range h.addresses {
+		if a.String() != args[0] {
+			kept = append(kept, a)
+		}
+	}
+	h.addresses = kept
+}
+
+func cmdClean(ts *testscript.TestScript, _ bool, _ []string) {
+	c, _ := hostOf(ts).Dial()
+	defer c.Close()
+	policies, err := c.Policies()
+	ts.Check(err)
+	for i := range policies {
+		if policies[i].Sel.User != 0 || policies[i].Action != xfrm.Allow {
+			ts.Fatalf("policy %v %v is left behind", policies[i].Dir, policies[i].Sel)
+		}
+	}
+}
