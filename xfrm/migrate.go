@@ -18,8 +18,8 @@ type Migration struct {
 	Encap        *Encap // Type EncapNone removes it
 	Offload      *Offload
 	OutputMark   *Mark
-	NATKeepalive *uint32 // seconds; needs encapsulation
-	MTimer       *uint32 // seconds; needs encapsulation and an inbound SA
+	NATKeepalive *uint32 // seconds; needs encapsulation and an outbound SA
+	MTimer       *uint32 // seconds; needs encapsulation and an SA that is not outbound
 }
 
 // Flags of Migration.
