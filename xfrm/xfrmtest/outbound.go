@@ -58,6 +58,7 @@ func (s *Snapshot) resolve(pol *xfrm.Policy, p Packet, v *Verdict) bool {
 			dst, src = remote, local
 		case t.Optional == 0:
 			v.Fate, v.Counter, v.Missing = Acquire, "XfrmOutNoStates", t
+			v.Awaited = pending
 			if !pending && t.SPI != 0 && s.occupied(pol, t, remote) {
 				v.Fate, v.Counter = Dropped, "XfrmOutPolError" // -EEXIST: the SPI is there, on an SA that doesn't fit
 			}

@@ -24,7 +24,7 @@ func (k *Kernel) Send(p Packet) Verdict {
 			sa.live.count(p.Bytes, k.seconds())
 		}
 	case Acquire:
-		if s.Listening {
+		if s.Listening && !v.Awaited {
 			k.acquire(v.Policy, v.Missing, &p)
 		}
 	}

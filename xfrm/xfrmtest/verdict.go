@@ -31,7 +31,8 @@ type Verdict struct {
 	Policy  *xfrm.Policy   // that decided, nil if none matched
 	SAs     []*SA          // that it goes or came through, innermost first
 	Missing *xfrm.Template // that no SA was found for
-	Seq     []uint64       // sequence numbers consumed on SAs, by Kernel.Send
+	Awaited bool           // the missing SA was asked for before: there is a larval one
+	Seq     []uint64       // sequence numbers consumed on SAs by Kernel.Send, or the one that Kernel.Receive took
 }
 
 // String says it in a line.
