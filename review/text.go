@@ -6,93 +6,109 @@ import (
 	"io"
 	"net/netip"
 	"time"
-
-	"github.com/xfrm-plan/xfrm-plan/plan"
-	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// Text writes the plan for a terminal. where names the network namespace that it is for.
-func Text(w io.Writer, p *plan.Plan, where string) error {
+// Text writes the review for a terminal.
+func (r *Review) Text(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	t := &text{b}
-	t.f("Plan %s in %s\n", p.Name, where)
-	t.waves(p)
-	t.remarks(p)
-	t.closing(p)
+	t.f("Plan %s in %s\n", r.Plan, where(r.NetNS))
+	t.waves(r)
+	t.remarks(r)
+	t.closing(r)
 	return b.Flush()
+}
+
+func where(netns string) string {
+	if netns == "" {
+		return "the current network namespace"
+	}
+	return "network namespace " + netns
 }
 
 type text struct{ b *bufio.Writer }
 
 func (t *text) f(format string, a ...any) { fmt.Fprintf(t.b, format, a...) }
 
-func (t *text) waves(p *plan.Plan) {
-	if p.Empty() {
+func (t *text) waves(r *Review) {
+	if !r.Changes {
 		return
 	}
 	t.f("\nSymbols: ~ an SA is moved, keys and counters kept   * a policy is rewritten   = a policy is blocked for a moment, then as before\n")
-	for i, w := range p.Waves {
-		if len(p.Waves) > 1 {
-			t.f("\nWave %d, %s: %d %s", i+1, w.Name, len(w.Groups), plural(len(w.Groups), "group", "groups"))
-			if w.Pause > 0 {
-				t.f(", then a pause of %v", w.Pause)
+	byName := make(map[string]*Group, len(r.Groups))
+	for i := range r.Groups {
+		byName[r.Groups[i].Name] = &r.Groups[i]
+	}
+	for i, w := range r.Waves {
+		if len(r.Waves) > 1 {
+			t.f("\nWave %d, %s: %s", i+1, w.Name, count(len(w.Groups), "group", "groups"))
+			if w.Pause != "" {
+				t.f(", then a pause of %s", w.Pause)
 			}
 			t.f("\n")
 		}
-		for _, gi := range w.Groups {
-			t.group(p, &p.Groups[gi])
+		for _, name := range w.Groups {
+			t.group(byName[name])
 		}
 	}
 }
 
-func (t *text) group(p *plan.Plan, g *plan.Group) {
+func (t *text) group(g *Group) {
 	t.f("\n%s\n", g.Name)
 	for i := range g.Calls {
 		t.call(&g.Calls[i])
 	}
-	for i := range g.Policies {
-		t.policy(&g.Policies[i])
+	for _, p := range g.Policies {
+		sign := "="
+		if p.Rewritten {
+			sign = "*"
+		}
+		t.f("  %s %-5s %s", sign, p.Direction, p.Selector)
+		if p.NewSel != "" {
+			t.f(" => %s", p.NewSel)
+		}
+		t.f("  priority %d\n", p.Priority)
 	}
 	for _, before := range g.After {
-		t.f("    after %s\n", p.Groups[before].Name)
+		t.f("    after %s\n", before)
 	}
 }
 
-func (t *text) call(c *plan.Call) {
-	sa, m := &c.SA, &c.Migration
-	t.f("  ~ %-5s %s %v  %v -> %v\n", sadir(c.Dir), sa.ID.Proto, sa.ID.SPI, sa.SrcIP(), sa.DstIP())
-	t.f("%*s%s -> %s", 27, "=> ", marked(c.NewSrc(), sa.SrcIP()), marked(c.NewDst(), sa.DstIP()))
-	if m.NewReqid != sa.Reqid {
-		t.f("  reqid %d => %d", sa.Reqid, m.NewReqid)
+func (t *text) call(c *Call) {
+	dir := c.Direction
+	if dir == "unset" {
+		dir = "?"
 	}
-	if m.Encap != nil {
-		t.f("  encap %s => %s", encap(sa.Encap), encap(*m.Encap))
+	t.f("  ~ %-5s %s %s  %v -> %v\n", dir, c.Proto, c.SPI, c.Old.Src, c.Old.Dst)
+	t.f("%*s%s -> %s", 27, "=> ", marked(c.New.Src, c.Old.Src), marked(c.New.Dst, c.Old.Dst))
+	for _, a := range []struct {
+		name     string
+		old, new any
+	}{
+		{"reqid", c.Old.Reqid, c.New.Reqid},
+		{"encap", c.Old.Encap, c.New.Encap},
+		{"mark", none(c.Old.Mark), none(c.New.Mark)},
+		{"output-mark", none(c.Old.OutputMark), none(c.New.OutputMark)},
+		{"NAT keepalive", c.Old.NATKeepalive, c.New.NATKeepalive},
+		{"mapping age", c.Old.MTimer, c.New.MTimer},
+		{"selector", c.Old.Selector, c.New.Selector},
+		{"offload", none(c.Old.Offload), none(c.New.Offload)},
+	} {
+		if a.old != a.new {
+			t.f("  %s %v => %v", a.name, a.old, a.new)
+		}
 	}
-	if m.Mark != nil {
-		t.f("  mark %v => %v", sa.Mark, *m.Mark)
-	}
-	if m.OutputMark != nil {
-		t.f("  output-mark %v => %v", sa.OutputMark, *m.OutputMark)
-	}
-	if m.NATKeepalive != nil {
-		t.f("  NAT keepalive %ds => %ds", sa.NATKeepalive, *m.NATKeepalive)
-	}
-	if m.MTimer != nil {
-		t.f("  mapping age %ds => %ds", sa.MTimer, *m.MTimer)
-	}
-	switch {
-	case m.Flags&xfrm.UpdateH2HSelector != 0:
-		t.f("  selector => host to host")
-	case m.NewSel != sa.Sel:
-		t.f("  selector %v => %v", sa.Sel, m.NewSel)
-	}
-	switch {
-	case m.Flags&xfrm.ClearOffload != 0:
-		t.f("  offload => none")
-	case m.Offload != nil:
-		t.f("  offload => interface %d", m.Offload.IfIndex)
+	if c.Hop != "" {
+		t.f("  by way of %s", c.Hop)
 	}
 	t.f("\n")
+}
+
+func none(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 // marked shows an address that stays in parentheses, so that the eye finds what changes.
@@ -103,20 +119,12 @@ func marked(next, old netip.Addr) string {
 	return next.String()
 }
 
-func (t *text) policy(pc *plan.PolicyChange) {
-	sign := "="
-	if pc.New != nil {
-		sign = "*"
-	}
-	t.f("  %s %-5s %v  priority %d\n", sign, pc.Old.Dir, pc.Old.Sel, pc.Old.Priority)
-}
-
-func (t *text) remarks(p *plan.Plan) {
-	for _, w := range p.Warnings {
+func (t *text) remarks(r *Review) {
+	for _, w := range r.Warnings {
 		t.f("\nWarning (%s): %s%s\n", w.Slug, of(w.Group), w.Text)
 	}
-	for _, r := range p.Refusals {
-		t.f("\nRefused (%s): %s%s.\n  Way out: %s.\n", r.Slug, of(r.Group), r.Reason, r.Hint)
+	for _, x := range r.Refusals {
+		t.f("\nRefused (%s): %s%s.\n  Way out: %s.\n", x.Slug, of(x.Group), x.Reason, x.Hint)
 	}
 }
 
@@ -127,43 +135,29 @@ func of(group string) string {
 	return group + ": "
 }
 
-func (t *text) closing(p *plan.Plan) {
-	c := p.Counts()
+func (t *text) closing(r *Review) {
 	switch {
-	case len(p.Refusals) != 0:
-		t.f("\nThis plan can't be applied: %d %s above.\n", len(p.Refusals), plural(len(p.Refusals), "refusal", "refusals"))
-	case p.Empty() && p.Matched == 0:
+	case len(r.Refusals) != 0:
+		t.f("\nThis plan can't be applied: %s above.\n", count(len(r.Refusals), "refusal", "refusals"))
+	case !r.Changes && r.Unchanged == 0:
 		t.f("\nNo changes: no SA or policy here has an address that the plan renumbers.\n")
-	case p.Empty():
-		t.f("\nNo changes: %d matching SAs are as the plan wants them.\n", p.Matched)
+	case !r.Changes:
+		t.f("\nNo changes: %s as the plan wants.\n", count(r.Unchanged, "matching SA is", "matching SAs are"))
 	}
-	if p.Empty() {
+	if !r.Changes {
 		return
 	}
-	t.f("\n%d %s: %d MIGRATE_STATE %s, %d %s rewritten (XFRM_MSG_MIGRATE would have taken %d calls).\n",
-		c.Groups, plural(c.Groups, "group", "groups"), c.Calls, plural(c.Calls, "call", "calls"),
-		c.Rewrites, plural(c.Rewrites, "policy", "policies"), c.LegacyCalls)
+	c := r.Counts
+	t.f("\n%s: %s, %s rewritten (XFRM_MSG_MIGRATE would have taken %s).\n",
+		count(c.Groups, "group", "groups"), count(c.Calls, "MIGRATE_STATE call", "MIGRATE_STATE calls"),
+		count(c.PolicyRewrites, "policy", "policies"), count(c.LegacyCalls, "call", "calls"))
 }
 
-func plural(n int, one, many string) string {
+func count(n int, one, many string) string {
 	if n == 1 {
-		return one
+		return "1 " + one
 	}
-	return many
-}
-
-func sadir(d xfrm.SADir) string {
-	if d == xfrm.SADirUnset {
-		return "?"
-	}
-	return d.String()
-}
-
-func encap(e xfrm.Encap) string {
-	if e.Type == xfrm.EncapNone {
-		return "none"
-	}
-	return fmt.Sprintf("espinudp %d-%d", e.SPort, e.DPort)
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // Duration rounds for people: three digits say enough about an interruption.

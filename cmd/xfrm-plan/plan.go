@@ -68,8 +68,12 @@ func compute(doc *plan.Document, ns target) (*plan.Plan, error) {
 }
 
 func (p *program) show(computed *plan.Plan, ns target) error {
+	return p.render(review.Of(computed, ns.name))
+}
+
+func (p *program) render(r *review.Review) error {
 	if p.json() {
-		return review.JSON(p.out, computed, ns.name)
+		return r.JSON(p.out)
 	}
-	return review.Text(p.out, computed, ns.String())
+	return r.Text(p.out)
 }
