@@ -36,16 +36,13 @@ func (k *Kernel) Receive(a Arrival) Verdict {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v := k.view().Inbound(a)
-	if v.Policy != nil {
-		k.used(v.Policy)
-	}
-	if len(v.SAs) == 0 || v.Policy == nil && v.Counter != "XfrmInNoPols" && v.Counter != "XfrmInStateMismatch" {
-		return v.detach() // it did not get as far as the replay check
+	if len(v.SAs) == 0 || v.Counter == "XfrmInStateDirError" || v.Counter == "XfrmAcquireError" || v.SAs[0].Encap.Type != a.Encap {
+		if len(v.SAs) == 0 && v.Policy != nil {
+			k.used(v.Policy)
+		}
+		return v.detach() // in the clear, or refused before its number was looked at
 	}
 	x := v.SAs[0].live
-	if x.sa.Encap.Type != a.Encap {
-		return v.detach()
-	}
 	seq := a.Seq
 	if seq == 0 {
 		seq = x.sa.Replay.Received + 1
@@ -56,6 +53,9 @@ func (k *Kernel) Receive(a Arrival) Verdict {
 	x.received(seq)
 	x.count(a.Inner.Bytes, k.seconds())
 	v.Seq = []uint64{seq}
+	if v.Policy != nil {
+		k.used(v.Policy)
+	}
 	return v.detach()
 }
 
