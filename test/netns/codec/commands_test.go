@@ -2,7 +2,7 @@
 
 package codec
 
-// The SAs and policies of the differential tests: what ip can make of them. K stands for a key of 16 bytes.
+// The SAs and policies of the differential tests: what ip can make of them.
 const (
 	k16 = "0x000102030405060708090a0b0c0d0e0f"
 	k20 = k16 + "10111213"
