@@ -19,8 +19,16 @@ import (
 var update = flag.Bool("update", false, "record the goldens of testdata afresh")
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == unprivilegedArg {
-		os.Exit(unprivileged())
+	// Some tests start this binary anew to do something in a process of its own.
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case unprivilegedArg:
+			os.Exit(unprivileged())
+		case readerArg:
+			os.Exit(canaryReader(os.Args[2]))
+		case installArg:
+			os.Exit(canaryInstall(os.Args[2]))
+		}
 	}
 	kernel.Main(m)
 }
