@@ -49,12 +49,25 @@ func (e *FileError) Unwrap() error { return e.Err }
 // LoadFile reads a plan from a file, or from standard input if path is "-". Symbolic links are followed; all checks
 // are of the file that was opened. The error is a *FileError or an *Error.
 func LoadFile(path string, options FileOptions) (*plan.Document, error) {
+	b, err := ReadFile(path, options, MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	if path == "-" {
+		path = "<stdin>"
+	}
+	return Load(path, b)
+}
+
+// ReadFile reads a file with the checks of LoadFile and without looking at what is in it: at most limit bytes, and one
+// more to tell a file that is too big. The error is a *FileError.
+func ReadFile(path string, options FileOptions, limit int64) ([]byte, error) {
 	if path == "-" {
 		in := options.Stdin
 		if in == nil {
 			in = os.Stdin
 		}
-		return read("<stdin>", in)
+		return read("<stdin>", in, limit)
 	}
 	// Opening alone can do things to a device, and a FIFO keeps the caller waiting: look before, and once more after.
 	before, err := os.Stat(path)
@@ -81,16 +94,15 @@ func LoadFile(path string, options FileOptions) (*plan.Document, error) {
 			return nil, err
 		}
 	}
-	return read(path, f)
+	return read(path, f, limit)
 }
 
-// read loads at most MaxSize bytes; one more tells a file that is too big.
-func read(name string, from io.Reader) (*plan.Document, error) {
+func read(name string, from io.Reader, limit int64) ([]byte, error) {
 	var b bytes.Buffer
-	if _, err := b.ReadFrom(io.LimitReader(from, MaxSize+1)); err != nil {
+	if _, err := b.ReadFrom(io.LimitReader(from, limit+1)); err != nil {
 		return nil, unreadable(name, err)
 	}
-	return Load(name, b.Bytes())
+	return b.Bytes(), nil
 }
 
 func unreadable(path string, err error) error {

@@ -17,9 +17,10 @@ import (
 func (p *program) applyCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
-		Use:   "apply FILE",
+		Use:   "apply FILE|SAVED",
 		Short: "Move the SAs as the plan says",
-		Long: "apply computes the plan afresh, shows it, asks on a terminal, and carries it out. A first SIGINT or SIGTERM\n" +
+		Long: "apply computes the plan afresh, shows it, asks on a terminal, and carries it out. Of a saved plan it carries out\n" +
+			"exactly what was reviewed, once, and refuses if anything of it has changed meanwhile. A first SIGINT or SIGTERM\n" +
 			"lets the groups in flight come to an end and then does what onError says; a second one kills the program.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitInvalid, exitHostCannot, exitRefused, exitBusy, exitUndone, exitNotUndone,
 			exitInterrupted),
@@ -31,10 +32,11 @@ func (p *program) applyCommand() *cobra.Command {
 }
 
 func (p *program) apply(ctx context.Context, path string, yes bool) error {
-	doc, err := p.load(path)
+	src, err := p.source(path)
 	if err != nil {
 		return err
 	}
+	doc := src.doc
 	if err := inWindow(doc.Window, time.Now()); err != nil {
 		return err
 	}
@@ -62,6 +64,9 @@ func (p *program) apply(ctx context.Context, path string, yes bool) error {
 			return err
 		}
 	}
+	if err := src.check(state, lanes); err != nil {
+		return err
+	}
 	if err := p.review(lanes, doc); err != nil {
 		return err
 	}
@@ -71,7 +76,7 @@ func (p *program) apply(ctx context.Context, path string, yes bool) error {
 	if err := p.ask(yes, "Apply this plan?"); err != nil {
 		return err
 	}
-	return p.runLanes(ctx, state, doc, lanes)
+	return p.runLanes(ctx, state, src, lanes)
 }
 
 func inWindow(w plan.Window, now time.Time) error {

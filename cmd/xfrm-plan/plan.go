@@ -5,10 +5,12 @@ import (
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/review"
+	"github.com/xfrm-plan/xfrm-plan/schema"
 )
 
 func (p *program) planCommand() *cobra.Command {
 	var detailed bool
+	var out string
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show what a plan would do to this host, and do nothing",
@@ -16,14 +18,19 @@ func (p *program) planCommand() *cobra.Command {
 			"changes nothing and works on kernels without MIGRATE_STATE too.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitChanges, exitInvalid, exitHostCannot, exitRefused),
 		Args:        cobra.ExactArgs(1),
-		RunE:        func(_ *cobra.Command, args []string) error { return p.plan(args[0], detailed) },
+		RunE:        func(_ *cobra.Command, args []string) error { return p.plan(args[0], out, detailed) },
 	}
+	c.Flags().StringVar(&out, "out", "", "save the computed plan to this `file`, for apply")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 if there are changes")
 	return c
 }
 
-func (p *program) plan(path string, detailed bool) error {
-	doc, err := p.load(path)
+func (p *program) plan(path, out string, detailed bool) error {
+	data, err := schema.ReadFile(path, p.fileOptions(), schema.MaxSize)
+	if err != nil {
+		return err
+	}
+	doc, err := schema.Load(path, data)
 	if err != nil {
 		return err
 	}
@@ -33,14 +40,19 @@ func (p *program) plan(path string, detailed bool) error {
 	}
 	defer closeAll(open)
 	refused, changes := false, false
-	for _, ns := range open {
-		computed, err := compute(doc, ns)
-		if err != nil {
+	computed := make([]*plan.Plan, len(open))
+	for i, ns := range open {
+		if computed[i], err = compute(doc, ns); err != nil {
 			return err
 		}
-		refused = refused || len(computed.Refusals) != 0
-		changes = changes || !computed.Empty()
-		if err := p.show(computed, ns); err != nil {
+		refused = refused || len(computed[i].Refusals) != 0
+		changes = changes || !computed[i].Empty()
+		if err := p.show(computed[i], ns); err != nil {
+			return err
+		}
+	}
+	if out != "" && !refused {
+		if err := p.save(out, path, data, computed, open); err != nil {
 			return err
 		}
 	}

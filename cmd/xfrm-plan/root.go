@@ -94,7 +94,7 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.netns, "netns", "", "work in the network namespace of this `name` (ip netns list) instead of the plan's targets")
 	f.BoolVar(&p.allowInsecure, "allow-insecure-file", false, "take a plan file that others own or can write")
 	root.AddCommand(
-		p.validateCommand(), p.planCommand(), p.applyCommand(), p.statusCommand(), p.rollbackCommand(), p.recoverCommand(),
+		p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.statusCommand(), p.rollbackCommand(), p.recoverCommand(),
 		p.doctorCommand(), p.schemaCommand(), p.versionCommand(),
 	)
 	return root

@@ -10,12 +10,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
-	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
 // runLanes runs the plan in every network namespace side by side and ends with the worst of their exit codes.
-func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, doc *plan.Document, lanes []*lane) error {
+func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *source, lanes []*lane) error {
 	view := p.view(lanes)
 	var mu sync.Mutex
 	code := exitOK
@@ -25,7 +24,7 @@ func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, doc *p
 			continue
 		}
 		work.Go(func() error {
-			lcode, err := p.runLane(ctx, state, doc, l, view)
+			lcode, err := p.runLane(ctx, state, src, l, view)
 			mu.Lock()
 			defer mu.Unlock()
 			code = worse(code, lcode)
@@ -53,12 +52,12 @@ func worse(a, b int) int {
 
 // runLane runs the plan in one network namespace. The error is only of what surrounds the run: its own failures are in
 // the exit code and the report.
-func (p *program) runLane(ctx context.Context, state *rollback.StateDir, doc *plan.Document, l *lane, v view) (int, error) {
+func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *source, l *lane, v view) (int, error) {
 	boot, err := rollback.BootID()
 	if err != nil {
 		return exitUnexpected, err
 	}
-	now := time.Now()
+	now, doc := time.Now(), src.doc
 	header := rollback.Header{
 		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
 		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now,
@@ -66,6 +65,11 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, doc *pl
 	journal, err := state.Create(header)
 	if err != nil {
 		return exitUnexpected, err
+	}
+	if src.saved != nil {
+		if err := state.Consume(src.saved.Digest, header.Run); err != nil {
+			return exitUnexpected, errors.Join(err, journal.End())
+		}
 	}
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,

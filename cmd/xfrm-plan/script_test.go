@@ -22,6 +22,7 @@ import (
 //	kernel KIND                   starts afresh with a kernel that is new, old or unconfigured, or makes it unprivileged
 //	occupy                        puts a foreign SA at 198.51.100.1 with the SPI of the first tunnel
 //	loses ADDRESS                 takes an address off the host
+//	rekey                         re-keys the first tunnel's outbound SA
 //	clean                         fails if a tagged policy is left
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -32,7 +33,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "tunnels": cmdTunnels, "kernel": cmdKernel, "occupy": cmdOccupy, "loses": cmdLoses,
-			"clean": cmdClean,
+			"clean": cmdClean, "rekey": cmdRekey,
 		},
 	})
 }
@@ -95,7 +96,7 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	full := append([]string{"--state-dir", filepath.Join(ts.Getenv("WORK"), "state")}, args[2:]...)
 	for i, a := range full {
-		if strings.HasSuffix(a, ".yaml") {
+		if strings.HasSuffix(a, ".yaml") || strings.HasSuffix(a, ".plan") {
 			full[i] = ts.MkAbs(a)
 		}
 	}
@@ -168,4 +169,11 @@ func cmdClean(ts *testscript.TestScript, _ bool, _ []string) {
 			ts.Fatalf("policy %v %v is left behind", policies[i].Dir, policies[i].Sel)
 		}
 	}
+}
+
+func cmdRekey(ts *testscript.TestScript, _ bool, _ []string) {
+	out := xfrmtest.ChildSAs(xfrmtest.Tunnels{
+		N: 1, Local: netip.MustParseAddr("192.0.2.1"), Remote: netip.MustParseAddr("203.0.113.1"),
+	})[0].Out
+	ts.Check(hostOf(ts).kernel.Rekey(out.ID, out.Mark, 0xcafe0001, true))
 }

@@ -38,7 +38,11 @@ func (p *program) validateCommand() *cobra.Command {
 
 // load reads a plan file. The problems of an invalid one are the error's text.
 func (p *program) load(path string) (*plan.Document, error) {
-	return schema.LoadFile(path, schema.FileOptions{AllowInsecure: p.allowInsecure, Stdin: p.in})
+	return schema.LoadFile(path, p.fileOptions())
+}
+
+func (p *program) fileOptions() schema.FileOptions {
+	return schema.FileOptions{AllowInsecure: p.allowInsecure, Stdin: p.in}
 }
 
 func (p *program) validateJSON(doc *plan.Document, err error) error {
