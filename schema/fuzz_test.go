@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // FuzzLoad holds that Load answers, in time, with a document or with problems that each have all their parts.
@@ -34,6 +36,12 @@ func FuzzLoad(f *testing.F) {
 		if err == nil {
 			if len(doc.Targets) == 0 || len(doc.Waves) == 0 || len(doc.Renumber) == 0 || doc.Metadata.Name == "" || doc.Digest == "" {
 				t.Errorf("incomplete document: %+v", doc)
+			}
+			// What loads is valid by the published schema too: the decoder may be stricter, never laxer.
+			l := &loader{name: "plan.yaml", bad: map[*yaml.Node]bool{}}
+			v := validation{loader: l, skipped: map[*yaml.Node]int{}}
+			if e := check(v.value(l.parse(data))); e != nil {
+				t.Errorf("loads, but is not valid by the schema: %v", e)
 			}
 			for _, r := range doc.Renumber {
 				if r.From.Masked() != r.From || r.To.Masked() != r.To || !r.From.IsValid() || !r.To.IsValid() {

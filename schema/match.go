@@ -13,7 +13,7 @@ var selectFields = fields[plan.Select]{
 }
 
 func (l *loader) matches(n *yaml.Node) []plan.Match {
-	var out []plan.Match
+	out := make([]plan.Match, 0, len(n.Content))
 	for _, entry := range l.entries(n) {
 		m := plan.Match{Pos: pos(entry)}
 		decode(l, entry, matchFields, &m)

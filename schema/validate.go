@@ -47,9 +47,9 @@ func tree() map[string]any {
 // values nor the validator's errors for a broken list of 100,000 take much memory.
 const portion = 512
 
-// collectAfter is after how many portions the garbage of validating is collected: some 10 MiB. Beside a big node tree,
+// collectAfter is after how many portions the garbage of validating is collected: some 5 MiB. Beside a big node tree,
 // which is all in use, the collector on its own would let as much garbage pile up as the tree is big.
-const collectAfter = 16
+const collectAfter = 8
 
 // validate checks the tree against the JSON Schema and reports its errors in our words.
 func (l *loader) validate(root *yaml.Node) {
