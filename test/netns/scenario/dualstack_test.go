@@ -8,17 +8,6 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
 
-// The example plans and what they do.
-const (
-	ispChange = "dual-stack-isp-change.yaml"
-	toIPv6    = "ipv4-to-ipv6-outer.yaml"
-)
-
-var (
-	ispChangeMove = topo.Move{Left: topo.LeftISPA, Right: topo.RightISP, NewLeft: topo.LeftISPB, NewRight: topo.RightISP}
-	toIPv6Move    = topo.Move{Left: topo.LeftISPB, Right: topo.RightISP, NewLeft: topo.LeftISPB6, NewRight: topo.RightISP6}
-)
-
 // TestDualStackTunnelMovesUnderTraffic moves one Child SA of strongSwan's twice while it carries both families, and applies each plan
 // once more.
 func TestDualStackTunnelMovesUnderTraffic(t *testing.T) {
@@ -30,8 +19,8 @@ func TestDualStackTunnelMovesUnderTraffic(t *testing.T) {
 		name, plan string
 		move       topo.Move
 	}{
-		{"to another ISP", ispChange, ispChangeMove},
-		{"to IPv6", toIPv6, toIPv6Move},
+		{"to another ISP", topo.PlanISPChange, topo.MoveISPChange},
+		{"to IPv6", topo.PlanToIPv6, topo.MoveToIPv6},
 	} {
 		ok := t.Run(step.name, func(t *testing.T) {
 			observe(t, n, step.move, func() {
@@ -40,7 +29,7 @@ func TestDualStackTunnelMovesUnderTraffic(t *testing.T) {
 				}
 			})
 			for _, ns := range topo.Gateways {
-				report(t, n.CheckAgain(ns, topo.Example(step.plan)))
+				report(t, n.CheckAgain(ns, step.plan))
 			}
 		})
 		if !ok {
@@ -77,7 +66,7 @@ func report(t *testing.T, c topo.Check) {
 
 func apply(t *testing.T, n *topo.Network, ns topo.Namespace, plan string) {
 	t.Helper()
-	o, err := n.Run(ns, "apply", topo.Example(plan), "--yes")
+	o, err := n.Run(ns, "apply", plan, "--yes")
 	if err != nil {
 		t.Fatal(err)
 	}

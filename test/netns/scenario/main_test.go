@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	_, missing := exec.LookPath(topo.Program)
-	if _, err := os.Stat(topo.Example("")); err != nil {
+	if _, err := os.Stat(topo.Examples); err != nil {
 		missing = err
 	}
 	if missing != nil {

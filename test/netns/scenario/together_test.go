@@ -3,7 +3,6 @@
 package scenario
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
@@ -15,17 +14,14 @@ func TestBothGatewaysApplyAtTheSameTime(t *testing.T) {
 	if err := n.StartIKE(); err != nil {
 		t.Fatal(err)
 	}
-	observe(t, n, ispChangeMove, func() {
-		var both sync.WaitGroup
-		var outcomes [len(topo.Gateways)]topo.Outcome
-		var errs [len(topo.Gateways)]error
-		for i, ns := range topo.Gateways {
-			both.Go(func() { outcomes[i], errs[i] = n.Run(ns, "apply", topo.Example(ispChange), "--yes") })
+	observe(t, n, topo.MoveISPChange, func() {
+		outcomes, err := n.RunOnBoth("apply", topo.PlanISPChange, "--yes")
+		if err != nil {
+			t.Fatal(err)
 		}
-		both.Wait()
 		for i, ns := range topo.Gateways {
-			if errs[i] != nil || outcomes[i].Code != 0 {
-				t.Errorf("apply on %s: %v, exit code %d\n%s", ns, errs[i], outcomes[i].Code, outcomes[i].Output)
+			if outcomes[i].Code != 0 {
+				t.Errorf("apply on %s: exit code %d\n%s", ns, outcomes[i].Code, outcomes[i].Output)
 			}
 		}
 	})

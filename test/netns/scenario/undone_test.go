@@ -79,6 +79,7 @@ func TestTrafficStaysBlockedWhenAnSAIsLost(t *testing.T) {
 	if len(blocks) != 1 || blocks[0].Dir != "out" || blocks[0].Selector != "src 10.1.0.0/24 dst 10.2.1.0/24" {
 		t.Errorf("block policies %v, want one over the outbound policy of the second tunnel\n%s", blocks, got.Output)
 	}
+	expect(t, finish(t, exec.Command(r.cmd.Args[0], r.cmd.Args[1:]...)), 6, "xfrm-plan recover")
 }
 
 // A waved is a run in two waves that is on its way.

@@ -3,7 +3,10 @@ package topo
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 // encrypted also wants ESP packets between the old addresses and between the new ones: a capture that had missed the traffic would
@@ -24,7 +27,7 @@ func (o *Observation) encrypted(m Move) (string, error) {
 			return "", fmt.Errorf("no ESP packet from %v to %v was captured", pair[0], pair[1])
 		}
 	}
-	return fmt.Sprintf("%d packets on the wire, ESP from and to old and new addresses", len(o.Wire)), nil
+	return fmt.Sprintf("%d packets, ESP at old and new addresses", len(o.Wire)), nil
 }
 
 // continued compares the last sequence number from the old source with the first from the new one: SAs count up to it and go on.
@@ -53,20 +56,18 @@ func (o *Observation) continued(m Move) (string, error) {
 	if len(spans) != 2 {
 		return "", fmt.Errorf("packets of %d SPIs, want one for each direction", len(spans))
 	}
-	seen := ""
-	for spi, s := range spans {
+	var seen []string
+	for _, spi := range slices.Sorted(maps.Keys(spans)) {
+		s := spans[spi]
 		if s.old == 0 || s.new == 0 {
 			return "", fmt.Errorf("SPI %08x: no packet at both the old and the new addresses", spi)
 		}
 		if s.new <= s.old {
 			return "", fmt.Errorf("SPI %08x: number %d at the new address, after %d at the old one", spi, s.new, s.old)
 		}
-		if seen != "" {
-			seen += ", "
-		}
-		seen += fmt.Sprintf("%d then %d", s.old, s.new)
+		seen = append(seen, fmt.Sprintf("%d then %d", s.old, s.new))
 	}
-	return seen, nil
+	return strings.Join(seen, ", "), nil
 }
 
 // unique: a number or an IV used twice with one key gives AES-GCM's key stream away.

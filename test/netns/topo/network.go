@@ -8,12 +8,14 @@ import (
 
 // Drawing is the network that Build makes.
 const Drawing = `
-  left-lan            left                         wire                         right              right-lan
-  client              gateway                      the internet                 gateway            client
-                         +- wan-a 192.0.2.1     --- ISP A ---+
-  10.1.0.10   ----- lan -+                                   +--- wan 203.0.113.1      - lan -----  10.2.0.10
-  fd01::10               +- wan-b 198.51.100.1  --- ISP B ---+        2001:db8:30::1                fd02::10
-                                  2001:db8:20::1
+client            gateway                      internet          gateway                client
+left-lan          left                         wire              right                  right-lan
+
+                +----------------------+                       +----------------+
+10.1.0.10       | wan-a 192.0.2.1      |--- ISP A ---+         |                |       10.2.0.10
+fd01::10  ------| wan-b 198.51.100.1   |             |---------| 203.0.113.1    |------ fd02::10
+                |       2001:db8:20::1 |--- ISP B ---+         | 2001:db8:30::1 |
+                +----------------------+                       +----------------+
 `
 
 // The namespaces of the network.
