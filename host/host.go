@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
@@ -76,16 +77,61 @@ func (n *Namespace) DialReadOnly() (*xfrm.Conn, error) { return xfrm.DialReadOnl
 
 // Inventory reads what plan.Compute needs, SAD and SPD through conn.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
-	sas, err := conn.SAs()
+	watch, err := xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupPolicy, xfrm.GroupMigrate)
 	if err != nil {
-		return nil, fmt.Errorf("read the SAD: %w", err)
+		return nil, err
 	}
-	policies, err := conn.Policies()
+	defer watch.Close()
+	inv, err := stillInventory(conn, watch)
 	if err != nil {
-		return nil, fmt.Errorf("read the SPD: %w", err)
+		return nil, err
 	}
-	inv := &plan.Inventory{SAs: sas, Policies: policies}
 	return inv, n.links(inv)
+}
+
+// maxReads is how often SAD and SPD are read anew because they changed meanwhile. Reading those of 1,000 tunnels takes
+// about 5 ms, so that this many in a row mean that the gateway is not at rest.
+const maxReads = 20
+
+// ErrRestless means that SAD and SPD never held still for as long as it takes to read them.
+var ErrRestless = fmt.Errorf("SAs or policies changed during each of %d attempts to read them; try at a calmer moment", maxReads)
+
+// stillInventory reads SAD and SPD at one moment. The kernel's dumps do not say so when the tables change under them:
+// an SA that is moved, or a policy that is rewritten, before the dump has come to it is missing without a sign. So
+// somebody has to watch.
+func stillInventory(conn *xfrm.Conn, watch *xfrm.Monitor) (*plan.Inventory, error) {
+	for range maxReads {
+		sas, err := conn.SAs()
+		if err != nil {
+			return nil, fmt.Errorf("read the SAD: %w", err)
+		}
+		policies, err := conn.Policies()
+		if err != nil {
+			return nil, fmt.Errorf("read the SPD: %w", err)
+		}
+		changed, err := changes(watch)
+		if err != nil {
+			return nil, err
+		}
+		if !changed {
+			return &plan.Inventory{SAs: sas, Policies: policies}, nil
+		}
+	}
+	return nil, ErrRestless
+}
+
+// changes reads the notifications that have come in and reports whether there were any.
+func changes(watch *xfrm.Monitor) (any bool, err error) {
+	for {
+		_, err := watch.Next(time.Now())
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return any, nil
+		case err != nil && !errors.Is(err, xfrm.ErrOverrun):
+			return any, fmt.Errorf("watch SAD and SPD: %w", err)
+		}
+		any = true
+	}
 }
 
 // links adds addresses and interfaces.
