@@ -120,7 +120,8 @@ func (sa *SA) SrcIP() netip.Addr { return sa.Src.IP(sa.ID.Family) }
 // DstIP returns the outer destination address.
 func (sa *SA) DstIP() netip.Addr { return sa.ID.DstIP() }
 
-// Larval reports whether the SA is one that an ACQUIRE or ALLOCSPI left behind and that carries no traffic.
+// Larval reports whether the SA is one that an ACQUIRE or ALLOCSPI left behind and that carries no traffic. So is, for
+// who moves SAs, the IPIP SA (protocol 4) that the kernel itself makes, moves and removes with an IPComp tunnel.
 func (sa *SA) Larval() bool { return sa.ID.SPI == 0 || !sa.HasAlgorithm }
 
 // DecodeSA decodes the payload of a XFRM_MSG_NEWSA message: struct xfrm_usersa_info and attributes. Nothing in sa
