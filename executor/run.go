@@ -94,6 +94,12 @@ func (r *run) waves(ctx context.Context) error {
 	var failures *multierror.Error
 	for i := range r.plan.Waves {
 		w := &r.plan.Waves[i]
+		if w.Pause > 0 && i > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(w.Pause):
+			}
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -105,12 +111,6 @@ func (r *run) waves(ctx context.Context) error {
 			}
 		}
 		r.event(Event{Kind: WaveDone, Wave: w.Name})
-		if w.Pause > 0 && i < len(r.plan.Waves)-1 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(w.Pause):
-			}
-		}
 	}
 	return failures.ErrorOrNil()
 }

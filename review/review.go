@@ -32,7 +32,7 @@ type Counts struct {
 	LegacyCalls    int `json:"legacyCalls"` // what XFRM_MSG_MIGRATE would have taken
 }
 
-// Wave names the groups that run together, and the pause after it.
+// Wave names the groups that run together, and the pause before it.
 type Wave struct {
 	Name   string   `json:"name"`
 	Groups []string `json:"groups"`

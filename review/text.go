@@ -42,8 +42,8 @@ func (t *text) waves(r *Review) {
 	for i, w := range r.Waves {
 		if len(r.Waves) > 1 {
 			t.f("\nWave %d, %s: %s", i+1, w.Name, count(len(w.Groups), "group", "groups"))
-			if w.Pause != "" {
-				t.f(", then a pause of %s", w.Pause)
+			if w.Pause != "" && i > 0 {
+				t.f(", after a pause of %s", w.Pause)
 			}
 			t.f("\n")
 		}

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxDumps is how often a dump is redone when the table changes under it. Every rekey in a busy SAD interrupts one; a
-// dump of 10,000 SAs takes about 40 ms, so that ten in a row mean a storm.
+// maxDumps is how often a dump is redone that the kernel says was interrupted. Netlink has a flag for that, but XFRM's
+// dumps of Linux 7.3 never set it: what moves or is rewritten before the dump comes to it is missing without a sign.
+// Whoever needs the tables as they were at one moment watches the groups meanwhile (package host does).
 const maxDumps = 10
 
 // ErrDumpInterrupted means that the table never held still for the length of a dump.
