@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -36,7 +37,7 @@ func demo(s *screen) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &demonstration{screen: s}
 	s.title("A gateway changes its ISP while its IPsec tunnel carries traffic")
 	s.step("The network: five network namespaces in a virtual machine")
@@ -44,7 +45,7 @@ func demo(s *screen) (ok bool, err error) {
 	if d.network, err = topo.Build(dir); err != nil {
 		return false, err
 	}
-	defer d.network.Close()
+	defer func() { err = errors.Join(err, d.network.Close()) }()
 	for _, step := range []func() error{d.tunnel, d.watch, d.plan, d.apply, d.checks, d.again, d.toIPv6} {
 		if err := step(); err != nil {
 			return false, err

@@ -3,6 +3,7 @@ package topo
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,14 +48,15 @@ func StartCapture(iface, file string) (*Capture, error) {
 	case <-c.ended:
 		return nil, fmt.Errorf("tcpdump on %s: %w: %s", iface, cmd.Wait(), c.stderr)
 	case <-time.After(startTimeout):
-		cmd.Process.Kill()
-		return nil, fmt.Errorf("tcpdump on %s does not start", iface)
+		return nil, errors.Join(fmt.Errorf("tcpdump on %s does not start", iface), cmd.Process.Kill())
 	}
 }
 
 // Stop ends the capture and returns its packets, in order. It fails if the kernel dropped any.
 func (c *Capture) Stop() ([]Packet, error) {
-	c.cmd.Process.Signal(os.Interrupt)
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+		return nil, fmt.Errorf("stop tcpdump: %w: %s", err, c.stderr)
+	}
 	<-c.ended
 	if err := c.cmd.Wait(); err != nil {
 		return nil, fmt.Errorf("tcpdump: %w: %s", err, c.stderr)

@@ -117,7 +117,9 @@ func notices(b []byte) (all []Notice) {
 // Stop ends the listening and returns what was heard. The kernel queues a notification before the request that caused it returns, so
 // that a short time to empty the queue is enough.
 func (l *Listener) Stop() ([]Notice, error) {
-	l.socket.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if err := l.socket.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+		return nil, err
+	}
 	<-l.done
 	l.socket.Close()
 	l.mu.Lock()

@@ -139,8 +139,8 @@ func (d *daemon) env() []string {
 
 // kill ends charon without letting it say goodbye: it would delete SAs at addresses that it only thinks they have.
 func (d *daemon) kill() {
-	d.cmd.Process.Kill()
-	d.cmd.Wait()
+	_ = d.cmd.Process.Kill()
+	_ = d.cmd.Wait() // that it was killed
 }
 
 // Swanctl asks a gateway's daemon.
