@@ -33,7 +33,7 @@ lab: $(LAB) ; $(LAB) prepare
 ## demo: a real renumbering of a dual-stack tunnel, with traffic, step by step
 demo: build lab
 	$(BUILD) -o bin/demo ./test/netns/demo
-	$(LAB) run -with $(PROGRAM):/usr/bin/xfrm-plan -with $(CURDIR)/bin/demo:/usr/bin/demo -with $(CURDIR)/examples:/root/examples -- demo
+	$(LAB) run -with $(PROGRAM):/usr/bin/xfrm-plan -with $(CURDIR)/bin/demo:/usr/bin/demo -with $(CURDIR)/examples:/root/examples -- demo $$([ -t 1 ] && [ -z "$$NO_COLOR" ] && echo -color)
 
 ## test: every test; those that need the real kernel run in the lab
 test: test-host test-lab test-kernel test-system
