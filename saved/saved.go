@@ -68,7 +68,7 @@ func Parse(data []byte) (*Plan, error) {
 	case p.Version != version:
 		return nil, fmt.Errorf("the saved plan is of version %d and this program knows version %d: make it anew with `xfrm-plan plan --out`",
 			p.Version, version)
-	case d.Decode(new(any)) != io.EOF: //nolint:errorlint // Decode returns io.EOF itself
+	case d.Decode(new(any)) != io.EOF:
 		return nil, errors.New("the saved plan is damaged: something follows it")
 	}
 	for i := range p.Targets {

@@ -148,10 +148,9 @@ func (w *walker) keys(n *yaml.Node) {
 			seen = append(seen, shaped{shape, k})
 			continue
 		}
-		switch first := seen[at].key; {
-		case first.Value == k.Value:
+		if first := seen[at].key; first.Value == k.Value {
 			w.refuse(k, duplicateKey, "a key that is there already", fmt.Sprintf("keep one; the first is on line %d", first.Line))
-		default:
+		} else {
 			w.refuse(k, lookalikeKey, "a key that looks like "+quote(first.Value)+" on line "+fmt.Sprint(first.Line),
 				"keep the one that is spelt right"+foreign(k.Value))
 		}

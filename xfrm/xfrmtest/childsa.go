@@ -106,7 +106,7 @@ func Install(c *xfrm.Conn, all ...ChildSA) error {
 	for i := range all {
 		for _, err := range c.Do(all[i].Requests()...) {
 			if err != nil {
-				return fmt.Errorf("Child SA %d: %w", i, err)
+				return fmt.Errorf("child SA %d: %w", i, err)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Killed is what a Fault that kills panics with, and the error of everything that a killed Process still tries.
-var Killed = errors.New("killed")
+var Killed = errors.New("killed") //nolint:staticcheck // not an error that a caller meets: it says what was done to the process
 
 // Fault is called at every point where something can go wrong and says what does. The zero Effect is nothing.
 type Fault func(At) Effect

@@ -71,7 +71,7 @@ func (s *Snapshot) resolve(pol *xfrm.Policy, p Packet, v *Verdict) bool {
 // find is xfrm_state_find: the best SA for a template, or whether one is being waited for.
 func (s *Snapshot) find(pol *xfrm.Policy, t *xfrm.Template, remote, local xfrm.Address, p *Packet) (best *SA, pending bool) {
 	for _, x := range s.SAs {
-		if !s.fits(pol, t, x, remote) || !(sameAddress(x.Src, local, t.Family) || local.IsAny() || x.Src.IsAny()) {
+		if !s.fits(pol, t, x, remote) || (!sameAddress(x.Src, local, t.Family) && !local.IsAny() && !x.Src.IsAny()) {
 			continue
 		}
 		if x.Larval {

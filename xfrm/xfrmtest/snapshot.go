@@ -13,7 +13,6 @@ type Snapshot struct {
 	Policies []*xfrm.Policy // in the order in which they are tried: priority, then age; without those of sockets
 	// Listening tells whether somebody would hear an ACQUIRE. Without, a packet that finds no SA leaves no larval SA.
 	Listening bool
-	devices   map[int32]bool
 }
 
 // SA is one entry of the SAD.

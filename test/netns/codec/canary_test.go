@@ -111,7 +111,7 @@ func readCanary(namespace string) error {
 	var seen []any
 	sas, err := conn.SAs()
 	if err != nil || len(sas) != 1 {
-		return fmt.Errorf("%d SAs: %v", len(sas), err)
+		return fmt.Errorf("%d SAs: %w", len(sas), err)
 	}
 	statuses, errs := conn.Statuses(xfrm.GetSAStatus(sas[0].ID, sas[0].Mark))
 	m := migrationOf(&sas[0], "192.0.2.9", "203.0.113.9")

@@ -37,7 +37,7 @@ func Main() {
 
 func powerOff() {
 	unix.Sync()
-	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	// Returning from process 1 would be a panic, which looks like another fault.
 	select {}
 }

@@ -38,7 +38,7 @@ func runJob(job wire.Job, out *wire.Writer) wire.Result {
 			return nil, err
 		}
 		copies.Go(func() {
-			io.Copy(out.Stream(kind), r)
+			_, _ = io.Copy(out.Stream(kind), r)
 			r.Close()
 		})
 		return w, nil
@@ -62,7 +62,7 @@ func runJob(job wire.Job, out *wire.Writer) wire.Result {
 	}
 	status, timedOut := wait(pid, job.Timeout)
 	// Whatever the job left behind holds its pipes open and may still write its files.
-	unix.Kill(-1, unix.SIGKILL)
+	_ = unix.Kill(-1, unix.SIGKILL)
 	reapAll()
 	copies.Wait()
 	if err := sendChanges(job.Return, before, out); err != nil {
@@ -125,9 +125,9 @@ func wait(pid int, timeout time.Duration) (status unix.WaitStatus, timedOut bool
 		t := time.AfterFunc(timeout, func() {
 			close(fired)
 			dumpBlockedTasks()
-			unix.Kill(-pid, unix.SIGQUIT)
+			_ = unix.Kill(-pid, unix.SIGQUIT)
 			time.Sleep(quitGrace)
-			unix.Kill(-pid, unix.SIGKILL)
+			_ = unix.Kill(-pid, unix.SIGKILL)
 		})
 		defer func() {
 			if !t.Stop() {
@@ -166,7 +166,7 @@ func reapAll() {
 
 // dumpBlockedTasks makes the kernel print to the console what uninterruptible tasks wait for.
 func dumpBlockedTasks() {
-	os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0)
+	_ = os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0)
 }
 
 // shell runs the job on the serial console until it ends.

@@ -63,7 +63,7 @@ func (c Cache) Find() (Images, error) {
 	im := Images{Release: strings.TrimSuffix(name, "-"+current.hash()), dir: filepath.Join(c.dir, name)}
 	for _, f := range []string{kernelFile, smallFile, bootFile, systemFile} {
 		if _, err := os.Stat(im.file(f)); err != nil {
-			return Images{}, fmt.Errorf("%w (%v)", ErrNotPrepared, err)
+			return Images{}, fmt.Errorf("%w (%w)", ErrNotPrepared, err)
 		}
 	}
 	return im, nil

@@ -96,7 +96,7 @@ func command(ctx context.Context, log io.Writer, args ...string) error {
 	cmd.WaitDelay = stopGrace
 	defer func() {
 		if ctx.Err() != nil && cmd.Process != nil && cmd.SysProcAttr != nil {
-			signal(syscall.SIGKILL)
+			_ = signal(syscall.SIGKILL)
 		}
 	}()
 	cmd.Stdout, cmd.Stderr = log, log

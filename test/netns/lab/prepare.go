@@ -115,7 +115,7 @@ func bootstrap(ctx context.Context, log io.Writer, root, mirror string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		log.Write(output.Bytes())
+		_, _ = log.Write(output.Bytes())
 		return fmt.Errorf("%w (its output is above; the mirror was %s, -mirror names another)", err, mirror)
 	}
 	return nil
@@ -139,6 +139,6 @@ func makeImage(ctx context.Context, image, root string) error {
 // removeTree removes a folder that may hold files of root's.
 func removeTree(ctx context.Context, dir string) {
 	if os.RemoveAll(dir) != nil {
-		asRoot(ctx, io.Discard, "rm", "-rf", "--one-file-system", dir)
+		_ = asRoot(ctx, io.Discard, "rm", "-rf", "--one-file-system", dir)
 	}
 }

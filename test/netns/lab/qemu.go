@@ -92,7 +92,7 @@ func startQEMU(args []string, terminal bool, files ...*os.File) (*process, error
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
-			p.cmd.Wait()
+			_ = p.cmd.Wait()
 			close(p.done)
 		}
 	}()
@@ -101,6 +101,6 @@ func startQEMU(args []string, terminal bool, files ...*os.File) (*process, error
 
 // stop kills QEMU and waits until it is gone.
 func (p *process) stop() {
-	p.cmd.Process.Kill()
+	_ = p.cmd.Process.Kill()
 	<-p.done
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/lab"
 )
@@ -14,8 +13,7 @@ import (
 // machineFlags are the flags of the commands that start a machine.
 type machineFlags struct {
 	*flag.FlagSet
-	spec    lab.Spec
-	timeout time.Duration
+	spec lab.Spec
 }
 
 func newMachineFlags(name, synopsis string) *machineFlags {

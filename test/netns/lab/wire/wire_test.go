@@ -28,7 +28,7 @@ func TestFramesComeBackInOrder(t *testing.T) {
 			t.Fatalf("got %c, %d bytes, %v; want %c, %d bytes", kind, len(payload), err, want.kind, len(want.payload))
 		}
 	}
-	if _, _, err := Read(&buf); err != io.EOF {
+	if _, _, err := Read(&buf); !errors.Is(err, io.EOF) {
 		t.Errorf("after the last frame: %v, want %v", err, io.EOF)
 	}
 }
