@@ -4,12 +4,19 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// links says which SAs and policies belong together. Policies are numbered after the SAs in sets.
+// links says which SAs and policies belong together. Policies are numbered after the SAs.
 type links struct {
-	sets   disjoint
-	offset int32     // of policy 0 in sets
-	users  [][]int32 // by policy: the SAs that its templates ask for
-	dirs   []xfrm.SADir
+	sets     disjoint // what shares templates, and so a transaction
+	children disjoint // the same without what wildcard templates join: Child SAs
+	offset   int32    // of policy 0 in both
+
+	// The SAs that each template asks for, in one array: those of template t of policy p are
+	// users[start[first[p]+t]:start[first[p]+t+1]].
+	users []int32
+	start []int32
+	first []int32
+
+	dirs []xfrm.SADir // by SA
 }
 
 // link finds for every policy the SAs that its templates ask for, joins the two directions of each Child SA, and tells
@@ -17,10 +24,10 @@ type links struct {
 func link(inv *Inventory) *links {
 	n := len(inv.SAs)
 	l := &links{
-		sets:   newDisjoint(n + len(inv.Policies)),
-		offset: int32(n),
-		users:  make([][]int32, len(inv.Policies)),
-		dirs:   make([]xfrm.SADir, n),
+		sets:     newDisjoint(n + len(inv.Policies)),
+		children: newDisjoint(n + len(inv.Policies)),
+		offset:   int32(n),
+		dirs:     make([]xfrm.SADir, n),
 	}
 	l.linkTemplates(inv)
 	l.linkMirrored(inv)
@@ -29,22 +36,60 @@ func link(inv *Inventory) *links {
 	return l
 }
 
+func (l *links) join(a, b int32) {
+	l.sets.join(a, b)
+	l.children.join(a, b)
+}
+
+// ofTemplate lists the SAs that template ti of policy pi asks for.
+func (l *links) ofTemplate(pi, ti int) []int32 {
+	at := int(l.first[pi]) + ti
+	return l.users[l.start[at]:l.start[at+1]]
+}
+
+// ofPolicy lists the SAs that any template of policy pi asks for; one may come twice.
+func (l *links) ofPolicy(pi int) []int32 {
+	return l.users[l.start[l.first[pi]]:l.start[l.first[pi+1]]]
+}
+
 func (l *links) linkTemplates(inv *Inventory) {
+	templates := 0
+	for pi := range inv.Policies {
+		templates += len(inv.Policies[pi].Templates)
+	}
+	l.users = make([]int32, 0, templates)
+	l.start = make([]int32, 1, templates+1)
+	l.first = make([]int32, 1, len(inv.Policies)+1)
 	index := newSAIndex(inv.SAs)
 	for pi := range inv.Policies {
 		p := &inv.Policies[pi]
-		if p.Tagged() {
-			continue
-		}
+		var via *xfrm.Template
 		for ti := range p.Templates {
-			index.find(p, &p.Templates[ti], func(i int32) {
-				l.users[pi] = append(l.users[pi], i)
-				l.sets.join(i, l.offset+int32(pi))
-				if l.dirs[i] == xfrm.SADirUnset {
-					l.dirs[i] = saDirOf(p.Dir)
-				}
-			})
+			t := &p.Templates[ti]
+			if !p.Tagged() {
+				index.find(p, t, via, func(i int32) { l.use(inv, i, pi, t, via) })
+			}
+			l.start = append(l.start, int32(len(l.users)))
+			if t.Mode != xfrm.ModeTransport {
+				via = t
+			}
 		}
+		l.first = append(l.first, int32(len(l.start)-1))
+	}
+}
+
+// use notes that SA i satisfies template t of policy pi.
+func (l *links) use(inv *Inventory, i int32, pi int, t, via *xfrm.Template) {
+	l.users = append(l.users, i)
+	l.sets.join(i, l.offset+int32(pi))
+	if t.Mode == xfrm.ModeTransport {
+		t = via
+	}
+	if inv.SAs[i].Reqid != 0 || t != nil && !t.Dst.IsAny() {
+		l.children.join(i, l.offset+int32(pi))
+	}
+	if l.dirs[i] == xfrm.SADirUnset {
+		l.dirs[i] = saDirOf(inv.Policies[pi].Dir)
 	}
 }
 
@@ -74,7 +119,7 @@ func (l *links) linkMirrored(inv *Inventory) {
 			m.sel = p.Sel.Reversed()
 		}
 		if first, ok := seen[m]; ok {
-			l.sets.join(first, l.offset+int32(pi))
+			l.join(first, l.offset+int32(pi))
 		} else {
 			seen[m] = l.offset + int32(pi)
 		}
@@ -100,7 +145,7 @@ func (l *links) linkPairs(inv *Inventory) {
 			k.a, k.b = k.b, k.a
 		}
 		if first, ok := seen[k]; ok {
-			l.sets.join(first, int32(i))
+			l.join(first, int32(i))
 		} else {
 			seen[k] = int32(i)
 		}

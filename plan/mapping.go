@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"net/netip"
+	"encoding/binary"
 	"slices"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -14,20 +14,31 @@ type mapping struct {
 }
 
 type rulesOfLength struct {
+	mask  mask
 	bits  int
-	rules map[netip.Prefix]netip.Prefix
+	rules map[xfrm.Address]outer
+}
+
+// outer is an outer address with its family. In a rule it is the prefix that addresses are mapped to.
+type outer struct {
+	addr   xfrm.Address
+	family xfrm.Family
 }
 
 func newMapping(renumber []Renumber) *mapping {
 	m := new(mapping)
 	for _, r := range renumber {
-		table := m.table(r.From.Addr())
+		table := m.table(xfrm.FamilyOf(r.From.Addr()))
+		if table == nil {
+			continue
+		}
 		i := slices.IndexFunc(*table, func(t rulesOfLength) bool { return t.bits == r.From.Bits() })
 		if i < 0 {
 			i = len(*table)
-			*table = append(*table, rulesOfLength{r.From.Bits(), map[netip.Prefix]netip.Prefix{}})
+			*table = append(*table, rulesOfLength{prefixMask(r.From.Bits()), r.From.Bits(), map[xfrm.Address]outer{}})
 		}
-		(*table)[i].rules[r.From.Masked()] = r.To.Masked()
+		from, to := r.From.Masked().Addr(), r.To.Masked().Addr()
+		(*table)[i].rules[xfrm.AddressFrom(from)] = outer{xfrm.AddressFrom(to), xfrm.FamilyOf(to)}
 	}
 	for _, table := range []*[]rulesOfLength{&m.v4, &m.v6} {
 		slices.SortFunc(*table, func(a, b rulesOfLength) int { return b.bits - a.bits })
@@ -35,46 +46,51 @@ func newMapping(renumber []Renumber) *mapping {
 	return m
 }
 
-func (m *mapping) table(a netip.Addr) *[]rulesOfLength {
-	if a.Is4() {
+func (m *mapping) table(f xfrm.Family) *[]rulesOfLength {
+	switch f {
+	case xfrm.FamilyIPv4:
 		return &m.v4
+	case xfrm.FamilyIPv6:
+		return &m.v6
 	}
-	return &m.v6
+	return nil
 }
 
-// apply returns what a becomes and whether a rule has it.
-func (m *mapping) apply(a netip.Addr) (netip.Addr, bool) {
-	if !a.IsValid() || a.IsUnspecified() {
-		return a, false
+// apply returns what an address becomes and whether a rule has it. The wildcard is nobody's address.
+func (m *mapping) apply(a xfrm.Address, f xfrm.Family) (to outer, moved bool) {
+	table := m.table(f)
+	if table == nil || a.IsAny() {
+		return outer{a, f}, false
 	}
-	for _, t := range *m.table(a) {
-		from, err := a.Prefix(t.bits)
-		if err != nil {
-			continue
-		}
-		if to, ok := t.rules[from]; ok {
-			return withHostBits(to, a), true
+	for i := range *table {
+		t := &(*table)[i]
+		if to, ok := t.rules[t.mask.of(a)]; ok {
+			if to.family == f { // a host that changes its family has no host bits
+				to.addr = t.mask.withHostBits(to.addr, a)
+			}
+			return to, true
 		}
 	}
-	return a, false
+	return outer{a, f}, false
 }
 
-// withHostBits returns the address in to whose host bits are a's. A single host needs none of them, and so may be of
-// another family.
-func withHostBits(to netip.Prefix, a netip.Addr) netip.Addr {
-	if to.IsSingleIP() {
-		return to.Addr()
-	}
-	net, host := xfrm.AddressFrom(to.Addr()), xfrm.AddressFrom(a)
-	for i := range net {
-		switch keep := to.Bits() - 8*i; {
-		case keep >= 8: // a network byte
-		case keep <= 0:
-			net[i] = host[i]
-		default:
-			mask := byte(0xff) << (8 - keep)
-			net[i] = net[i]&mask | host[i]&^mask
-		}
-	}
-	return net.IP(xfrm.FamilyOf(to.Addr()))
+// mask is a prefix length as the bits that it covers of an address, IPv4 or IPv6: both start at the first byte.
+type mask struct{ high, low uint64 }
+
+func prefixMask(bits int) mask {
+	return mask{^uint64(0) << (64 - min(bits, 64)), ^uint64(0) << (128 - max(bits, 64))}
+}
+
+// of returns the address without its host bits.
+func (m mask) of(a xfrm.Address) xfrm.Address {
+	binary.BigEndian.PutUint64(a[:8], binary.BigEndian.Uint64(a[:8])&m.high)
+	binary.BigEndian.PutUint64(a[8:], binary.BigEndian.Uint64(a[8:])&m.low)
+	return a
+}
+
+// withHostBits returns net with the host bits of a.
+func (m mask) withHostBits(net, a xfrm.Address) xfrm.Address {
+	binary.BigEndian.PutUint64(a[:8], binary.BigEndian.Uint64(a[:8])&^m.high|binary.BigEndian.Uint64(net[:8]))
+	binary.BigEndian.PutUint64(a[8:], binary.BigEndian.Uint64(a[8:])&^m.low|binary.BigEndian.Uint64(net[8:]))
+	return a
 }

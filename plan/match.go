@@ -1,113 +1,158 @@
 package plan
 
 import (
-	"net/netip"
-
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // saIndex finds the SAs that a template asks for without looking at each. Templates are as a rule exact: addresses and
-// reqid set.
+// reqid set. SAs of one key are chained through arrays, which costs no allocation for each.
 type saIndex struct {
 	sas     []xfrm.SA
-	exact   map[exactKey][]int32
-	byReqid map[uint32][]int32 // built when a template with wildcard addresses comes along
-	all     []int32            // built when a template with neither addresses nor reqid comes along
+	exact   chains[exactKey]
+	byReqid chains[uint32] // made when a template with a wildcard address comes along
+	bySrc   chains[srcKey] // made when an inbound template finds no SA under its own destination
 }
 
 type exactKey struct {
 	dst, src xfrm.Address
 	family   xfrm.Family
-	reqid    uint32 // 0 for templates without: every SA is listed under its reqid and under 0
+	reqid    uint32
+}
+
+type srcKey struct {
+	src    xfrm.Address
+	family xfrm.Family
 }
 
 func newSAIndex(sas []xfrm.SA) *saIndex {
-	x := &saIndex{sas: sas, exact: make(map[exactKey][]int32, len(sas))}
-	for i := range sas {
-		sa := &sas[i]
-		if sa.Larval() {
-			continue
-		}
-		k := exactKey{sa.ID.Dst, sa.Src, sa.ID.Family, sa.Reqid}
-		x.exact[k] = append(x.exact[k], int32(i))
-	}
-	return x
+	return &saIndex{sas: sas, exact: chain(sas, func(sa *xfrm.SA) exactKey {
+		return exactKey{sa.ID.Dst, sa.Src, sa.ID.Family, sa.Reqid}
+	})}
 }
 
-// find calls f for each SA that satisfies template t of policy p.
-func (x *saIndex) find(p *xfrm.Policy, t *xfrm.Template, f func(i int32)) {
-	for _, i := range x.candidates(t) {
-		if satisfies(&x.sas[i], p, t) {
+// find calls f for each SA that satisfies template t of policy p. via is the tunnel in front of a transport-mode
+// template, whose addresses it takes over; it is nil if there is none.
+func (x *saIndex) find(p *xfrm.Policy, t, via *xfrm.Template, f func(i int32)) {
+	at, found := outerOf(p, t, via), false
+	try := func(i int32) {
+		if satisfies(&x.sas[i], p, t, via) {
+			found = true
 			f(i)
 		}
 	}
-}
-
-func (x *saIndex) candidates(t *xfrm.Template) []int32 {
+	inbound := p.Dir != xfrm.DirOut
 	switch {
-	case t.Reqid != 0 && !t.Dst.IsAny() && !t.Src.IsAny():
-		return x.exact[exactKey{t.Dst, t.Src, t.Family, t.Reqid}]
-	case t.Reqid != 0:
-		if x.byReqid == nil {
-			x.byReqid = make(map[uint32][]int32)
-			for i := range x.sas {
-				if !x.sas[i].Larval() {
-					x.byReqid[x.sas[i].Reqid] = append(x.byReqid[x.sas[i].Reqid], int32(i))
-				}
-			}
-		}
-		return x.byReqid[t.Reqid]
+	case inbound && at.src.IsAny(), !inbound && (at.dst.IsAny() || at.src.IsAny()):
+		x.wildcard(p, t, try)
+		return
+	case inbound && t.Reqid == 0:
+		x.source(at, func(i int32) bool { return x.sas[i].ID.Dst == at.dst }, try)
+	default:
+		x.exact.each(exactKey{at.dst, at.src, at.family, t.Reqid}, try)
 	}
-	return x.withoutReqid(t)
+	switch {
+	case found:
+	case inbound:
+		// The kernel doesn't compare a template's destination on the way in: one that is out of date does as well.
+		x.source(at, func(i int32) bool { return t.Reqid == 0 || t.Reqid == x.sas[i].Reqid }, try)
+	default: // an SA without a source takes any
+		x.exact.each(exactKey{dst: at.dst, family: at.family, reqid: t.Reqid}, try)
+	}
 }
 
-// withoutReqid is for hand-made policies: few, as a rule.
-func (x *saIndex) withoutReqid(t *xfrm.Template) []int32 {
-	if x.all == nil {
-		x.all = make([]int32, 0, len(x.sas))
+// ends are two outer addresses of one family.
+type ends struct {
+	src, dst xfrm.Address
+	family   xfrm.Family
+}
+
+// outerOf gives the addresses that the SA of a template has: a transport-mode one takes over those of the tunnel in
+// front of it or, if there is none, of the packet. Those are known if the policy is for two hosts.
+func outerOf(p *xfrm.Policy, t, via *xfrm.Template) ends {
+	switch {
+	case t.Mode != xfrm.ModeTransport:
+		return ends{t.Src, t.Dst, t.Family}
+	case via != nil:
+		return ends{via.Src, via.Dst, via.Family}
+	case int(p.Sel.SrcLen) == p.Sel.Family.Bits() && int(p.Sel.DstLen) == p.Sel.Family.Bits():
+		return ends{p.Sel.Src, p.Sel.Dst, p.Sel.Family}
+	}
+	return ends{}
+}
+
+// wildcard goes through the SAs of the template's reqid, or inbound, where a template without reqid takes any, through
+// all of them. Such policies are hand-made, and few as a rule.
+func (x *saIndex) wildcard(p *xfrm.Policy, t *xfrm.Template, try func(i int32)) {
+	if t.Reqid == 0 && p.Dir != xfrm.DirOut {
 		for i := range x.sas {
-			if sa := &x.sas[i]; !sa.Larval() {
-				x.all = append(x.all, int32(i))
-				if sa.Reqid != 0 {
-					k := exactKey{dst: sa.ID.Dst, src: sa.Src, family: sa.ID.Family}
-					x.exact[k] = append(x.exact[k], int32(i))
-				}
+			if !x.sas[i].Larval() {
+				try(int32(i))
 			}
 		}
+		return
 	}
-	if !t.Dst.IsAny() && !t.Src.IsAny() {
-		return x.exact[exactKey{dst: t.Dst, src: t.Src, family: t.Family}]
+	if x.byReqid.next == nil {
+		x.byReqid = chain(x.sas, func(sa *xfrm.SA) uint32 { return sa.Reqid })
 	}
-	return x.all
+	x.byReqid.each(t.Reqid, try)
+}
+
+// source tries the SAs from at's source that are as wanted.
+func (x *saIndex) source(at ends, wanted func(i int32) bool, try func(i int32)) {
+	if x.bySrc.next == nil {
+		x.bySrc = chain(x.sas, func(sa *xfrm.SA) srcKey { return srcKey{sa.Src, sa.ID.Family} })
+	}
+	x.bySrc.each(srcKey{at.src, at.family}, func(i int32) {
+		if wanted(i) {
+			try(i)
+		}
+	})
 }
 
 // satisfies reports whether the kernel would take sa for template t of policy p. It follows xfrm_state_find for
 // outbound policies and xfrm_state_ok for the others but for the SPI: strongSwan puts the newest SPI into the outbound
 // template, and the SA that it replaces belongs to the Child SA all the same.
-func satisfies(sa *xfrm.SA, p *xfrm.Policy, t *xfrm.Template) bool {
+func satisfies(sa *xfrm.SA, p *xfrm.Policy, t, via *xfrm.Template) bool {
+	out := p.Dir == xfrm.DirOut
 	switch {
 	case t.Proto != sa.ID.Proto && t.Proto != xfrm.ProtoAny,
 		t.Mode != sa.Mode,
-		t.Reqid != 0 && t.Reqid != sa.Reqid,
+		t.Reqid != sa.Reqid && (out || t.Reqid != 0),
 		t.Reqid == 0 && t.SPI != 0 && t.SPI != sa.ID.SPI,
-		!t.Dst.IsAny() && (t.Dst != sa.ID.Dst || t.Family != sa.ID.Family),
-		!t.Src.IsAny() && (t.Src != sa.Src || t.Family != sa.ID.Family):
+		sa.Dir == xfrm.SADirIn && out, sa.Dir == xfrm.SADirOut && !out,
+		p.IfID != sa.IfID && (out || p.IfID != 0):
+		return false
+	case out && p.Mark.Key()&sa.Mark.Mask != sa.Mark.Key():
+		return false
+	case !out && (p.Mark.Value^sa.Mark.Value)&p.Mark.Mask&sa.Mark.Mask != 0: // no packet has both marks
 		return false
 	}
-	out := p.Dir == xfrm.DirOut
-	switch {
-	case sa.Dir == xfrm.SADirIn && out, sa.Dir == xfrm.SADirOut && !out:
-		return false
-	case p.IfID != sa.IfID && (out || p.IfID != 0):
-		return false
-	case p.Mark.Key()&sa.Mark.Mask != sa.Mark.Value && (out || p.Mark != xfrm.Mark{}):
-		return false
+	if t.Mode != xfrm.ModeTransport {
+		return between(sa, t, out)
 	}
-	// A wildcard template of a transport-mode SA takes the addresses of the packet, which the policy's selector bounds.
-	if t.Dst.IsAny() && t.Mode == xfrm.ModeTransport {
-		return within(p.Sel.DstPrefix(), sa.DstIP()) && within(p.Sel.SrcPrefix(), sa.SrcIP())
+	if via != nil {
+		return between(sa, via, out)
 	}
-	return true
+	return admits(&p.Sel, sa.Src, sa.ID.Dst, sa.ID.Family) // its addresses are the packet's
 }
 
-func within(p netip.Prefix, a netip.Addr) bool { return !p.IsValid() || p.Contains(a) }
+// between compares the SA's addresses with a template's. Inbound the kernel looks at the source only.
+func between(sa *xfrm.SA, t *xfrm.Template, out bool) bool {
+	if out && t.Family != sa.ID.Family {
+		return false
+	}
+	if !t.Src.IsAny() && !sa.Src.IsAny() && (t.Src != sa.Src || t.Family != sa.ID.Family) {
+		return false
+	}
+	return !out || t.Dst.IsAny() || t.Dst == sa.ID.Dst
+}
+
+// admits reports whether the selector takes packets from src to dst. A selector without a family takes any.
+func admits(sel *xfrm.Selector, src, dst xfrm.Address, f xfrm.Family) bool {
+	if sel.Family == xfrm.FamilyUnspec {
+		return true
+	}
+	return sel.Family == f &&
+		prefixMask(int(sel.SrcLen)).of(src) == prefixMask(int(sel.SrcLen)).of(sel.Src) &&
+		prefixMask(int(sel.DstLen)).of(dst) == prefixMask(int(sel.DstLen)).of(sel.Dst)
+}

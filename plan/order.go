@@ -1,204 +1,120 @@
 package plan
 
 import (
-	"fmt"
-	"net/netip"
 	"slices"
-
-	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// order puts calls and groups into an order in which every target tuple is free when its turn comes. A tuple that is
-// held by an SA that moves away itself makes its call wait for the other; a ring of such calls is opened by a hop; one
-// that is held by an SA that stays, or wanted twice, is refused.
-//
-// A tuple has one holder and is wanted once, so that calls form chains and rings and nothing more tangled.
+// order puts SAs and groups into an order in which every place is free when its turn comes. An SA whose place is held
+// by one that moves away itself waits for that one; a ring of such SAs is opened by a hop.
 func (c *computation) order() {
-	all := c.wants()
-	if len(all) == 0 {
+	holder := c.claims()
+	if holder == nil {
 		return
 	}
-	c.merge(all)
-	for gi := range c.plan.Groups {
-		c.plan.Groups[gi].untangle(all, c.freeHop)
+	c.merge(holder)
+	for g := range c.groups {
+		c.untangle(&c.groups[g], holder)
 	}
-	c.sortGroups(all)
-}
-
-// wants maps each target tuple that an SA of the plan holds to the tuple of the call that wants it.
-func (c *computation) wants() map[tuple]tuple {
-	holders := make(map[tuple]*xfrm.SA, len(c.inv.SAs))
-	for i := range c.inv.SAs {
-		holders[tupleOf(&c.inv.SAs[i])] = &c.inv.SAs[i]
-	}
-	targets := make(map[tuple]*Call)
-	var all map[tuple]tuple
-	for gi := range c.plan.Groups {
-		g := &c.plan.Groups[gi]
-		for i := range g.Calls {
-			call := &g.Calls[i]
-			from, to := tupleOf(&call.SA), targetTuple(&call.Migration)
-			if other := targets[to]; other != nil {
-				c.plan.refuse(SlugSameTarget, g.Name,
-					fmt.Sprintf("SA %v and SA %v would both become %v", other.SA.ID, call.SA.ID, call.Migration.Target()),
-					"exclude one of them, or re-key it first so that its SPI changes")
-			}
-			targets[to] = call
-			holder := holders[to]
-			switch {
-			case holder == nil || from == to:
-			case c.callOf(to) == nil:
-				c.plan.refuse(SlugConflict, g.Name,
-					fmt.Sprintf("SA %v would become %v, which is taken by the SA from %v (reqid %d)",
-						call.SA.ID, call.Migration.Target(), holder.SrcIP(), holder.Reqid),
-					"re-key one of the two so that its SPI changes, or exclude this one")
-			default:
-				if all == nil {
-					all = make(map[tuple]tuple)
-				}
-				all[to] = from
-			}
-		}
-	}
-	return all
-}
-
-// callOf returns the call of the SA at t, or nil if it stays.
-func (c *computation) callOf(t tuple) *Call {
-	if c.byTuple == nil {
-		c.byTuple = make(map[tuple]*Call)
-		for _, call := range c.calls {
-			if call != nil {
-				c.byTuple[tupleOf(&call.SA)] = call
-			}
-		}
-	}
-	return c.byTuple[t]
+	c.sortGroups(holder)
 }
 
 // merge makes one group of those that wait for each other, so that they are blocked and undone together.
-func (c *computation) merge(wants map[tuple]tuple) {
-	sets := newDisjoint(len(c.plan.Groups))
-	for _, ring := range components(c.waits(wants)) {
-		for _, gi := range ring[1:] {
-			sets.join(int32(ring[0]), int32(gi))
+func (c *computation) merge(holder []int32) {
+	sets := newDisjoint(len(c.groups))
+	for _, ring := range components(c.waits(holder)) {
+		for _, g := range ring[1:] {
+			sets.join(int32(ring[0]), int32(g))
 		}
 	}
-	merged := make([]Group, 0, len(c.plan.Groups))
-	at := make(map[int32]int)
-	for gi := range c.plan.Groups {
-		g := c.plan.Groups[gi]
-		root := sets.find(int32(gi))
-		if i, ok := at[root]; ok {
-			merged[i].Name += " + " + g.Name
-			merged[i].Calls = append(merged[i].Calls, g.Calls...)
-			merged[i].Policies = append(merged[i].Policies, g.Policies...)
+	merged := make([]members, 0, len(c.groups))
+	at := make([]int, len(c.groups)) // of a root among the merged
+	for g, m := range c.groups {
+		root := sets.find(int32(g))
+		if int(root) == g {
+			at[g] = len(merged)
+			merged = append(merged, m)
 			continue
 		}
-		at[root] = len(merged)
-		merged = append(merged, g)
+		into := &merged[at[root]]
+		into.sas = append(into.sas, m.sas...)
+		into.policies = append(into.policies, m.policies...)
+		into.heads = append(into.heads, m.heads...)
 	}
-	c.plan.Groups = merged
+	c.groups = merged
 }
 
-// waits lists for each group the others that have to move first.
-func (c *computation) waits(wants map[tuple]tuple) [][]int {
-	groupOf := make(map[tuple]int)
-	for gi := range c.plan.Groups {
-		for i := range c.plan.Groups[gi].Calls {
-			groupOf[tupleOf(&c.plan.Groups[gi].Calls[i].SA)] = gi
+// waits lists for each group the others that have to move first, in their order.
+func (c *computation) waits(holder []int32) [][]int {
+	of := make([]int, len(c.inv.SAs))
+	for g := range c.groups {
+		for _, i := range c.groups[g].sas {
+			of[i] = g
 		}
 	}
-	after := make([][]int, len(c.plan.Groups))
-	for holder, wanting := range wants {
-		gi, first := groupOf[wanting], groupOf[holder]
-		if gi != first && !slices.Contains(after[gi], first) {
-			after[gi] = append(after[gi], first)
+	after := make([][]int, len(c.groups))
+	for g := range c.groups {
+		for _, i := range c.groups[g].sas {
+			if h := holder[i]; h >= 0 && of[h] != g {
+				after[g] = append(after[g], of[h])
+			}
 		}
-	}
-	for _, a := range after {
-		slices.Sort(a) // not the map's order
+		slices.Sort(after[g])
+		after[g] = slices.Compact(after[g])
 	}
 	return after
 }
 
 // sortGroups brings the groups into an order in which those that others wait for come first, and otherwise as they
 // were. There are no rings left among them.
-func (c *computation) sortGroups(wants map[tuple]tuple) {
-	after := c.waits(wants)
-	var sorted []Group
+func (c *computation) sortGroups(holder []int32) {
+	after := c.waits(holder)
+	sorted := make([]members, 0, len(after))
 	place := make([]int, len(after))
 	for _, ring := range components(after) {
-		gi := ring[0]
-		g := c.plan.Groups[gi]
-		for _, first := range after[gi] {
-			g.After = append(g.After, place[first])
+		m := c.groups[ring[0]]
+		for _, first := range after[ring[0]] {
+			m.after = append(m.after, place[first])
 		}
-		slices.Sort(g.After)
-		place[gi] = len(sorted)
-		sorted = append(sorted, g)
+		slices.Sort(m.after)
+		place[ring[0]] = len(sorted)
+		sorted = append(sorted, m)
 	}
-	c.plan.Groups = sorted
+	c.groups = sorted
 }
 
-// untangle sorts the calls of a group so that each finds its target free, and opens rings with a hop.
-func (g *Group) untangle(wants map[tuple]tuple, hop func(*Call) *xfrm.SAID) {
-	at := make(map[tuple]int, len(g.Calls))
-	for i := range g.Calls {
-		at[tupleOf(&g.Calls[i].SA)] = i
+// untangle sorts the SAs of a group so that each finds its place free, and opens rings with a hop.
+func (c *computation) untangle(g *members, holder []int32) {
+	at := make(map[int32]int, len(g.sas))
+	for n, i := range g.sas {
+		at[i] = n
 	}
-	after := make([][]int, len(g.Calls))
-	for i := range g.Calls {
-		to := targetTuple(&g.Calls[i].Migration)
-		if holder, ok := at[to]; ok && holder != i && wants[to] == tupleOf(&g.Calls[i].SA) {
-			after[i] = append(after[i], holder)
+	after := make([][]int, len(g.sas))
+	behind := make([]int, len(g.sas)) // who waits for it, itself if nobody
+	for n, i := range g.sas {
+		behind[n] = n
+		if first, ok := at[holder[i]]; ok {
+			after[n] = []int{first}
 		}
 	}
-	var sorted, hopping []Call
+	for n := range after {
+		for _, first := range after[n] {
+			behind[first] = n
+		}
+	}
+	sorted := make([]int32, 0, len(g.sas))
+	var hopping []int32
 	for _, ring := range components(after) {
+		first := ring[0]
 		if len(ring) == 1 {
-			sorted = append(sorted, g.Calls[ring[0]])
+			sorted = append(sorted, g.sas[first])
 			continue
 		}
-		// The first call's SA steps aside. Then the one that wants its place can move, and so on around.
-		first := g.Calls[ring[0]]
-		first.Hop = hop(&first)
-		for place := tupleOf(&first.SA); ; {
-			next := at[wants[place]]
-			if next == ring[0] {
-				break
-			}
-			sorted = append(sorted, g.Calls[next])
-			place = tupleOf(&g.Calls[next].SA)
+		// The first SA steps aside. Then the one that waits for its place can move, and so on around.
+		c.hop(c.moved[g.sas[first]])
+		for n := behind[first]; n != first; n = behind[n] {
+			sorted = append(sorted, g.sas[n])
 		}
-		hopping = append(hopping, first)
+		hopping = append(hopping, g.sas[first])
 	}
-	g.Calls = append(sorted, hopping...)
-}
-
-// Where SAs step aside to: addresses that are never anybody's outer address. An SA is there only while its group is
-// blocked.
-var (
-	hopIPv4 = netip.MustParseAddr("240.0.0.1") // reserved, RFC 1112 section 4
-	hopIPv6 = netip.MustParseAddr("100::1")    // discard-only, RFC 6666
-)
-
-// freeHop picks a tuple to step aside to that no SA has and no other hop takes.
-func (c *computation) freeHop(call *Call) *xfrm.SAID {
-	a := hopIPv6
-	if call.SA.ID.Family == xfrm.FamilyIPv4 {
-		a = hopIPv4
-	}
-	if c.taken == nil {
-		c.taken = make(map[xfrm.SAID]bool, len(c.inv.SAs))
-		for i := range c.inv.SAs {
-			c.taken[c.inv.SAs[i].ID] = true
-		}
-	}
-	id := call.SA.ID
-	for id.Dst = xfrm.AddressFrom(a); c.taken[id]; id.Dst = xfrm.AddressFrom(a) {
-		a = a.Next()
-	}
-	c.taken[id] = true
-	return &id
+	g.sas = append(sorted, hopping...)
 }

@@ -1,28 +1,51 @@
 package plan
 
-// The slugs of refusals and warnings. They are stable: scripts and tests rely on them.
-const (
-	SlugConflict         Slug = "target-occupied"     // an SA that stays holds a target tuple
-	SlugSameTarget       Slug = "same-target"         // two SAs of the plan are mapped to one tuple
-	SlugMixedFamilies    Slug = "mixed-families"      // one end of an SA would be IPv4 and the other IPv6
-	SlugPartlySelected   Slug = "partly-selected"     // a policy would lose some of its SAs
-	SlugOffload          Slug = "hardware-offload"    // the SA is offloaded and the plan doesn't say what becomes of it
-	SlugAmbiguousMark    Slug = "ambiguous-mark"      // the kernel could take another SA for this one
-	SlugMarkOnly         Slug = "mark-only"           // a new mark at the old address would duplicate the SA
-	SlugTransportTraffic Slug = "transport-selector"  // the policies of a transport-mode SA are for its old addresses
-	SlugNeedsEncap       Slug = "needs-encapsulation" // a NAT keepalive or mapping age without UDP encapsulation
-	SlugUnknownLink      Slug = "unknown-interface"   // offload to an interface that is not there
-	SlugBlockOrphan      Slug = "orphaned-block"      // a block policy of an earlier run
-	SlugPolicyLifetime   Slug = "policy-lifetime"     // a rewritten policy starts its lifetime anew
-	SlugPolicyAlone      Slug = "policy-without-sa"   // rewritten although no SA uses it
-	SlugUnknownDirection Slug = "unknown-direction"   // nothing tells whether an SA is inbound or outbound
-	SlugNoBlock          Slug = "block-in-place"      // a policy of priority 0 is replaced while its SAs move
+import (
+	"cmp"
+	"slices"
 )
 
-func (p *Plan) refuse(slug Slug, group, reason, hint string) {
-	p.Refusals = append(p.Refusals, Refusal{slug, group, reason, hint})
+// The slugs of refusals and warnings. They are stable: scripts and tests rely on them.
+const (
+	SlugConflict          Slug = "target-occupied"     // an SA that stays holds a target tuple
+	SlugSameTarget        Slug = "same-target"         // two SAs of the plan are mapped to one tuple
+	SlugMixedFamilies     Slug = "mixed-families"      // one end of an SA would be IPv4 and the other IPv6
+	SlugPartlySelected    Slug = "partly-selected"     // a Child SA or a policy would lose some of its SAs
+	SlugOffload           Slug = "hardware-offload"    // the SA is offloaded and the plan doesn't say what becomes of it
+	SlugAmbiguousMark     Slug = "ambiguous-mark"      // the kernel could take another SA for this one
+	SlugMarkOnly          Slug = "mark-only"           // a new mark at the old address would duplicate the SA
+	SlugTransportSelector Slug = "transport-selector"  // what a transport-mode SA is for, are its old addresses
+	SlugPolicyExists      Slug = "policy-exists"       // a policy would get the selector of another one
+	SlugNeedsEncap        Slug = "needs-encapsulation" // a NAT keepalive or mapping age without UDP encapsulation
+	SlugIrreversible      Slug = "irreversible"        // an encapsulation that no migration can bring back
+	SlugUnknownLink       Slug = "unknown-interface"   // offload to an interface that is not there
+	SlugBlockOrphan       Slug = "orphaned-block"      // a block policy of an earlier run
+	SlugUnknownDirection  Slug = "unknown-direction"   // nothing tells whether an SA is inbound or outbound: a refusal where it matters
+	SlugPolicyLifetime    Slug = "policy-lifetime"     // a rewritten policy starts its lifetime anew
+	SlugPolicyAlone       Slug = "policy-without-sa"   // rewritten although no SA uses it
+	SlugBlockInPlace      Slug = "block-in-place"      // a policy of priority 0 is replaced while its SAs move
+	SlugEqualPriority     Slug = "equal-priority"      // policies are rewritten, or groups made one, to keep an order of age
+	SlugHostSelector      Slug = "host-selector"       // the policies of a tunnel-mode SA are for its old addresses
+	SlugLarval            Slug = "negotiating"         // an SA is being negotiated at an address that the plan moves
+)
+
+func (c *computation) refuse(slug Slug, reason, hint string) {
+	c.plan.Refusals = append(c.plan.Refusals, Refusal{Slug: slug, Reason: reason, Hint: hint})
 }
 
-func (p *Plan) warn(slug Slug, group, text string) {
-	p.Warnings = append(p.Warnings, Warning{slug, group, text})
+func (c *computation) warn(slug Slug, group, text string) {
+	c.plan.Warnings = append(c.plan.Warnings, Warning{slug, group, text})
+}
+
+// sortRemarks makes the order of refusals and warnings independent of the kernel's, and says each once.
+func (c *computation) sortRemarks() {
+	p := c.plan
+	slices.SortFunc(p.Refusals, func(a, b Refusal) int {
+		return cmp.Or(cmp.Compare(a.Slug, b.Slug), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Reason, b.Reason))
+	})
+	p.Refusals = slices.Compact(p.Refusals)
+	slices.SortFunc(p.Warnings, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Slug, b.Slug), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Text, b.Text))
+	})
+	p.Warnings = slices.Compact(p.Warnings)
 }

@@ -7,94 +7,159 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// rewrite computes what becomes of a policy: its new form, or nil if it stays. calls are those of the SAs by number,
-// nil for the SAs that stay.
-func (c *computation) rewrite(pi int) *xfrm.Policy {
-	p := &c.inv.Policies[pi]
-	users := c.links.users[pi]
-	templates := slices.Clone(p.Templates)
-	changed := false
-	for i := range templates {
-		t := &templates[i]
-		next, ok := c.newTemplate(p, t, users)
-		if !ok {
-			return nil
-		}
-		changed = changed || next != *t
-		*t = next
-	}
-	if !changed {
-		return nil
-	}
-	next := *p
-	next.Templates = templates
-	return &next
-}
-
-// newTemplate computes the template that goes with what its SAs become. It is not ok, and refused, if they part ways.
-func (c *computation) newTemplate(p *xfrm.Policy, t *xfrm.Template, users []int32) (next xfrm.Template, ok bool) {
-	next = *t
-	served := 0
-	for _, i := range users {
-		sa := &c.inv.SAs[i]
-		if !satisfies(sa, p, t) {
+// rewrites computes what becomes of each policy: its new form, or nil if it stays.
+func (c *computation) rewrites() {
+	c.next = make([]*xfrm.Policy, len(c.inv.Policies))
+	var all slab[xfrm.Policy]
+	var templates []xfrm.Template // of the policy in hand
+	reselected := false
+	for pi := range c.inv.Policies {
+		p := &c.inv.Policies[pi]
+		if len(p.Templates) == 0 || p.Tagged() {
 			continue
 		}
-		want := *t
-		if call := c.calls[i]; call != nil {
-			want = follow(t, &call.Migration)
+		templates = append(templates[:0], p.Templates...)
+		sel, ok := c.rewrite(pi, templates)
+		if !ok || sel == p.Sel && slices.Equal(templates, p.Templates) {
+			continue
 		}
-		if served > 0 && want != next {
-			c.plan.refuse(SlugPartlySelected, "",
-				fmt.Sprintf("policy %v %v: its SAs would part ways (%v and %v)", p.Dir, p.Sel, next, want),
-				"select all SAs of the Child SA or none, and give them one reqid")
-			return *t, false
-		}
-		next = want
-		served++
+		next := all.next()
+		*next = *p
+		next.Sel, next.Templates = sel, slices.Clone(templates)
+		c.next[pi] = next
+		reselected = reselected || sel != p.Sel
 	}
-	if served == 0 {
-		return c.templateAlone(t), true
+	if reselected {
+		c.checkKeys()
 	}
-	return next, true
 }
 
-// follow returns the template for an SA that it asked for after the SA's migration. What is a wildcard stays one.
-func follow(t *xfrm.Template, m *xfrm.Migration) xfrm.Template {
+// rewrite changes templates, a copy of the policy's, into what they become, and returns what the selector becomes. It
+// is not ok, and refused, if SAs of the policy part ways.
+func (c *computation) rewrite(pi int, templates []xfrm.Template) (sel xfrm.Selector, ok bool) {
+	p := &c.inv.Policies[pi]
+	if len(c.links.ofPolicy(pi)) == 0 {
+		return c.rewriteAlone(p, templates)
+	}
+	w := &rewriting{c: c, p: p, sel: p.Sel}
+	tunnel := false // in front of the template
+	for ti := range templates {
+		if !w.template(&templates[ti], c.links.ofTemplate(pi, ti)) {
+			return p.Sel, false
+		}
+		tunnel = tunnel || p.Templates[ti].Mode != xfrm.ModeTransport
+	}
+	// Templates that no SA satisfies, such as an optional one of IPComp, go along with their neighbours.
+	for ti := range templates {
+		if len(c.links.ofTemplate(pi, ti)) == 0 && w.user != nil {
+			t := &templates[ti]
+			if (ends{t.Src, t.Dst, t.Family}) == w.user.from() {
+				*t = followed(t, w.user)
+			}
+		}
+	}
+	return w.sel, w.checkTraffic(tunnel)
+}
+
+// rewriting is a policy and what its SAs have made of it so far.
+type rewriting struct {
+	c    *computation
+	p    *xfrm.Policy
+	sel  xfrm.Selector
+	seen bool  // sel has been agreed upon
+	user *move // the first SA of it that moves
+}
+
+// template changes t to go with what its SAs become. It is not ok, and refused, if they part ways.
+func (w *rewriting) template(t *xfrm.Template, users []int32) bool {
+	old := *t
+	for n, i := range users {
+		want, sel := old, w.p.Sel
+		if v := w.c.moved[i]; v != nil {
+			want = followed(&old, v)
+			sel = w.followed(v)
+			if w.user == nil {
+				w.user = v
+			}
+		}
+		if n > 0 && want != *t || w.seen && sel != w.sel {
+			w.c.refuse(SlugPartlySelected,
+				fmt.Sprintf("policy %v %v: its SAs would part ways", w.p.Dir, w.p.Sel),
+				"select all SAs of the policy or none, and set the same for all of them")
+			return false
+		}
+		*t, w.sel, w.seen = want, sel, true
+	}
+	return true
+}
+
+// followed is what an SA makes of the policy's selector. Where it can't follow, the SA has been refused already.
+func (w *rewriting) followed(v *move) xfrm.Selector {
+	if !v.hosts {
+		return w.p.Sel
+	}
+	sel, _ := followHosts(w.p.Sel, v.from(), v.to())
+	return sel
+}
+
+// checkTraffic looks whether the policy is for the old addresses themselves, and refuses where that is all that the SA
+// carries: at its new addresses the traffic would match no policy and leave in the clear.
+func (w *rewriting) checkTraffic(tunnel bool) bool {
+	v := w.user
+	if v == nil {
+		return true
+	}
+	from, to := v.from(), v.to()
+	if tunnel {
+		if src, dst := isHost(&w.p.Sel, from); src && dst && w.sel == w.p.Sel && from != to {
+			w.c.warn(SlugHostSelector, "", fmt.Sprintf("policy %v %v is for traffic between the old outer addresses and stays so; "+
+				"set overrides.set.selector: host-to-host if it is to follow", w.p.Dir, w.p.Sel))
+		}
+		return true
+	}
+	if admits(&w.p.Sel, from.src, from.dst, from.family) && !admits(&w.sel, to.src, to.dst, to.family) {
+		w.c.refuse(SlugTransportSelector,
+			fmt.Sprintf("policy %v %v is for the old addresses of transport-mode SA %v: at the new ones its traffic would leave in the clear",
+				w.p.Dir, w.p.Sel, v.sa.ID),
+			"let selectors that are single hosts follow: overrides.set.selector: host-to-host; widen others in the IKE configuration")
+		return false
+	}
+	return true
+}
+
+// followed returns the template for an SA that it asked for after the SA's migration. What is a wildcard, or an
+// address that the SA doesn't have, stays.
+func followed(t *xfrm.Template, v *move) xfrm.Template {
 	next := *t
-	if !t.Dst.IsAny() {
-		next.Dst = m.NewDst
+	next.Family = v.m.NewFamily
+	family := t.Family != next.Family
+	if !t.Dst.IsAny() && (t.Dst == v.sa.ID.Dst || family) {
+		next.Dst = v.m.NewDst
 	}
-	if !t.Src.IsAny() {
-		next.Src = m.NewSrc
-	}
-	if !t.Dst.IsAny() || !t.Src.IsAny() {
-		next.Family = m.NewFamily
+	if !t.Src.IsAny() && (t.Src == v.sa.Src || family) {
+		next.Src = v.m.NewSrc
 	}
 	if t.Reqid != 0 {
-		next.Reqid = m.NewReqid
+		next.Reqid = v.m.NewReqid
 	}
 	return next
 }
 
-// templateAlone maps the addresses of a template that no SA satisfies, a trap's or an expired Child SA's: left at the
-// old ones it would make an IKE daemon negotiate there. A selection by properties of SAs can't take it.
-func (c *computation) templateAlone(t *xfrm.Template) xfrm.Template {
-	next := *t
-	if len(c.doc.Select.Include) != 0 {
-		return next
+// checkKeys refuses to give a policy the selector of another one: the kernel would take it for the same policy.
+func (c *computation) checkKeys() {
+	holders := make(map[xfrm.Key]int, len(c.inv.Policies))
+	for pi := range c.inv.Policies {
+		holders[c.inv.Policies[pi].Key()] = pi
 	}
-	src, movedSrc := c.mapping.apply(t.SrcIP())
-	dst, movedDst := c.mapping.apply(t.DstIP())
-	if src.Is4() != dst.Is4() {
-		return next
+	for pi, next := range c.next {
+		if next == nil || next.Sel == c.inv.Policies[pi].Sel {
+			continue
+		}
+		if _, taken := holders[next.Key()]; taken {
+			c.refuse(SlugPolicyExists,
+				fmt.Sprintf("policy %v %v would become %v, and there is such a policy already", next.Dir, c.inv.Policies[pi].Sel, next.Sel),
+				"delete one of the two first, or give the SA an explicit selector")
+		}
+		holders[next.Key()] = pi
 	}
-	if movedSrc {
-		next.Src = xfrm.AddressFrom(src)
-	}
-	if movedDst {
-		next.Dst = xfrm.AddressFrom(dst)
-	}
-	next.Family = xfrm.FamilyOf(dst)
-	return next
 }

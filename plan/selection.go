@@ -46,19 +46,19 @@ func (d *Document) changes(sa *xfrm.SA, dir xfrm.SADir) (c Changes) {
 		if !o.Match.holds(sa, dir) {
 			continue
 		}
-		override(&c.Reqid, o.Set.Reqid)
-		override(&c.Encap, o.Set.Encap)
-		override(&c.Selector, o.Set.Selector)
-		override(&c.Mark, o.Set.Mark)
-		override(&c.OutputMark, o.Set.OutputMark)
-		override(&c.NATKeepalive, o.Set.NATKeepalive)
-		override(&c.MappingMaxAge, o.Set.MappingMaxAge)
-		override(&c.Offload, o.Set.Offload)
+		setIf(&c.Reqid, o.Set.Reqid)
+		setIf(&c.Encap, o.Set.Encap)
+		setIf(&c.Selector, o.Set.Selector)
+		setIf(&c.Mark, o.Set.Mark)
+		setIf(&c.OutputMark, o.Set.OutputMark)
+		setIf(&c.NATKeepalive, o.Set.NATKeepalive)
+		setIf(&c.MappingMaxAge, o.Set.MappingMaxAge)
+		setIf(&c.Offload, o.Set.Offload)
 	}
 	return c
 }
 
-func override[T any](to **T, from *T) {
+func setIf[T any](to **T, from *T) {
 	if from != nil {
 		*to = from
 	}

@@ -1,0 +1,126 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// class is what two policies must have in common before the kernel chooses between them by age.
+type class struct {
+	priority uint32
+	ifID     uint32
+	family   xfrm.Family
+	dir      xfrm.Dir
+	typ      xfrm.PolicyType
+}
+
+func classOf(p *xfrm.Policy) class { return class{p.Priority, p.IfID, p.Sel.Family, p.Dir, p.Type} }
+
+// keepAge keeps the order of age among policies of equal priority that overlap. Of these the kernel takes the oldest,
+// and each rewrite makes a policy the youngest: so those younger than a rewritten one are rewritten after it, as they
+// are, in the same transaction.
+//
+// The dump is in order of age, the youngest first: that is the order of net->xfrm.policy_all, which an index, kept when
+// a policy is replaced, doesn't tell.
+func (c *computation) keepAge() {
+	classes, touched := c.classes()
+	type tie struct{ older, younger int32 }
+	var ties []tie
+	for k, all := range classes {
+		if !touched[k] {
+			continue
+		}
+		overlaps(all, func(a, b int32) {
+			p, q := &c.inv.Policies[a], &c.inv.Policies[b]
+			if (p.Mark.Value^q.Mark.Value)&p.Mark.Mask&q.Mark.Mask == 0 { // else no packet has both marks
+				ties = append(ties, tie{max(a, b), min(a, b)})
+			}
+		})
+	}
+	// From the oldest on, so that what is touched for an older one touches the younger ones in turn.
+	slices.SortFunc(ties, func(a, b tie) int { return cmp.Or(cmp.Compare(b.older, a.older), cmp.Compare(b.younger, a.younger)) })
+	for _, t := range slices.Compact(ties) {
+		if !c.touches(int(t.older)) {
+			continue
+		}
+		c.aged = true
+		c.links.sets.join(c.links.offset+t.older, c.links.offset+t.younger)
+		if p := &c.inv.Policies[t.younger]; !c.touches(int(t.younger)) && !p.Tagged() {
+			again := *p
+			c.next[t.younger] = &again
+			c.warn(SlugEqualPriority, "", fmt.Sprintf("policy %v %v has the priority of %v, which is older and rewritten: it is rewritten after it, as it is",
+				p.Dir, p.Sel, c.inv.Policies[t.older].Sel))
+		}
+	}
+}
+
+// touches reports whether applying the plan makes the policy the youngest: it is rewritten, or blocked in place.
+func (c *computation) touches(pi int) bool {
+	return c.next[pi] != nil || inPlace(&c.inv.Policies[pi]) && c.usesMoving(pi)
+}
+
+// inPlace reports whether the policy has to be replaced by its block, because nothing outranks it.
+func inPlace(p *xfrm.Policy) bool { return p.Dir == xfrm.DirOut && p.Priority == 0 }
+
+// usesMoving reports whether a template of the policy asks for an SA that moves.
+func (c *computation) usesMoving(pi int) bool {
+	return slices.ContainsFunc(c.links.ofPolicy(pi), func(i int32) bool { return c.moved[i] != nil })
+}
+
+// classes sorts the policies into classes and tells in which of them one is touched. A policy whose selector changes is
+// in it with both.
+func (c *computation) classes() (classes [][]contender, touched []bool) {
+	number := make(map[class]int)
+	of := make([]int32, len(c.inv.Policies))
+	var sizes []int
+	for pi := range c.inv.Policies {
+		k, ok := number[classOf(&c.inv.Policies[pi])]
+		if !ok {
+			k = len(sizes)
+			number[classOf(&c.inv.Policies[pi])] = k
+			sizes, touched = append(sizes, 0), append(touched, false)
+		}
+		of[pi] = int32(k)
+		sizes[k]++
+		touched[k] = touched[k] || c.touches(pi)
+	}
+	classes = make([][]contender, len(sizes))
+	for pi, k := range of {
+		if !touched[k] || sizes[k] < 2 {
+			continue
+		}
+		if classes[k] == nil {
+			classes[k] = make([]contender, 0, sizes[k])
+		}
+		p := &c.inv.Policies[pi]
+		classes[k] = append(classes[k], contender{int32(pi), &p.Sel})
+		if next := c.next[pi]; next != nil && next.Sel != p.Sel && next.Sel.Family == p.Sel.Family {
+			classes[k] = append(classes[k], contender{int32(pi), &next.Sel})
+		}
+	}
+	return classes, touched
+}
+
+// Tied tells which policies of a group stand in an order of age with others of it, older ones first: policies of equal
+// priority that overlap. They have to be replaced in their order, and in place (UPDPOLICY keeps a policy where it stands
+// in its hash chain, which deleting and adding doesn't).
+func Tied(policies []PolicyChange) []bool {
+	byClass := make(map[class][]contender)
+	for i := range policies {
+		p := &policies[i]
+		byClass[classOf(&p.Old)] = append(byClass[classOf(&p.Old)], contender{int32(i), &p.Old.Sel})
+		if p.New != nil && p.New.Sel != p.Old.Sel && p.New.Sel.Family == p.Old.Sel.Family {
+			byClass[classOf(&p.Old)] = append(byClass[classOf(&p.Old)], contender{int32(i), &p.New.Sel})
+		}
+	}
+	tied := make([]bool, len(policies))
+	for _, all := range byClass {
+		if len(all) > 1 {
+			overlaps(all, func(a, b int32) { tied[a], tied[b] = true, true })
+		}
+	}
+	return tied
+}

@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// claim is an SA's place in the SAD, before or after: what the kernel finds it by.
+type claim struct {
+	id   xfrm.SAID
+	mark xfrm.Mark
+}
+
+func (v *move) source() claim { return claim{v.sa.ID, v.sa.Mark} }
+func (v *move) target() claim { return claim{v.m.Target(), v.m.TargetMark()} }
+
+// finds reports whether looking for a finds b, as __xfrm_state_lookup does.
+func (a claim) finds(b claim) bool { return a.id == b.id && a.mark.Key()&b.mark.Mask == b.mark.Key() }
+
+// clashes reports whether two SAs can't be told apart.
+func (a claim) clashes(b claim) bool { return a.finds(b) || b.finds(a) }
+
+// claims looks whether each SA is found where it is and where it goes, and by whom its place is held meanwhile. It
+// returns for each SA that waits for another one's place the number of that one, or -1; nil if none waits.
+//
+// A place has one holder and is wanted once, or the plan is refused, so that those that wait form chains and rings and
+// nothing more tangled.
+func (c *computation) claims() (holder []int32) {
+	c.tuples = newChains[xfrm.SAID](len(c.inv.SAs))
+	for i := range c.inv.SAs {
+		if sa := &c.inv.SAs[i]; sa.ID.SPI != 0 {
+			c.tuples.add(sa.ID, int32(i))
+		}
+	}
+	wanted := newChains[xfrm.SAID](len(c.inv.SAs))
+	var wants []bool // by SA: somebody waits for its place
+	for g := range c.groups {
+		for _, i := range c.groups[g].sas {
+			v := c.moved[i]
+			c.ambiguous(i, v)
+			to := v.target()
+			wanted.each(to.id, func(j int32) {
+				if to.clashes(c.moved[j].target()) {
+					c.refuse(SlugSameTarget, fmt.Sprintf("SA %v and SA %v would both become %v", c.inv.SAs[j].ID, v.sa.ID, to.id),
+						"exclude one of them, or re-key it first so that its SPI changes")
+				}
+			})
+			wanted.add(to.id, i)
+			h := c.holder(i, v)
+			if h < 0 {
+				continue
+			}
+			if holder == nil {
+				holder, wants = make([]int32, len(c.inv.SAs)), make([]bool, len(c.inv.SAs))
+				for k := range holder {
+					holder[k] = -1
+				}
+			}
+			if wants[h] {
+				c.refuse(SlugAmbiguousMark, fmt.Sprintf("SA %v would take the place of SA %v with mark %v, and so would another one",
+					v.sa.ID, c.inv.SAs[h].ID, c.inv.SAs[h].Mark), "move one of them after the other, with two plans")
+				continue
+			}
+			holder[i], wants[h] = h, true
+		}
+	}
+	return holder
+}
+
+// ambiguous refuses an SA that the kernel could take another one for. It takes the first in its hash chain, as a rule
+// the youngest.
+func (c *computation) ambiguous(i int32, v *move) {
+	c.tuples.each(v.sa.ID, func(j int32) {
+		if j == i || !v.source().finds(claim{c.inv.SAs[j].ID, c.inv.SAs[j].Mark}) {
+			return
+		}
+		c.refuse(SlugAmbiguousMark, fmt.Sprintf("SA %v with mark %v: looking for it, the kernel also finds the one with mark %v",
+			v.sa.ID, v.sa.Mark, c.inv.SAs[j].Mark), "re-key one of the two so that its SPI changes")
+	})
+}
+
+// holder returns the SA that has to move away before SA i can move, or -1. One that stays is a conflict.
+func (c *computation) holder(i int32, v *move) int32 {
+	to, found := v.target(), int32(-1)
+	if to.id == v.sa.ID {
+		return found // no look-up: only other things than the place change
+	}
+	c.tuples.each(to.id, func(j int32) {
+		other := &c.inv.SAs[j]
+		if j == i || !to.clashes(claim{other.ID, other.Mark}) {
+			return
+		}
+		away := c.moved[j]
+		switch {
+		case away == nil || away.target().id == other.ID:
+			c.refuse(SlugConflict, fmt.Sprintf("SA %v would become %v, which is taken by the SA from %v (reqid %d)",
+				v.sa.ID, to.id, other.SrcIP(), other.Reqid),
+				"re-key one of the two so that its SPI changes, or exclude this one")
+		case found >= 0:
+			c.refuse(SlugAmbiguousMark, fmt.Sprintf("SA %v would become %v, where two SAs with marks are in its way", v.sa.ID, to.id),
+				"re-key it so that its SPI changes")
+		default:
+			found = j
+		}
+	})
+	return found
+}

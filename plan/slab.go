@@ -1,0 +1,16 @@
+package plan
+
+// slab hands out values that are allocated many at a time. What it has handed out stays where it is.
+type slab[T any] struct{ free []T }
+
+// slabSize is a compromise: a plan for one tunnel doesn't take a megabyte, one for 50,000 few allocations.
+const slabSize = 128
+
+func (s *slab[T]) next() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, slabSize)
+	}
+	v := &s.free[0]
+	s.free = s.free[1:]
+	return v
+}
