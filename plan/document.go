@@ -132,7 +132,7 @@ type WaveSpec struct {
 	Name    string
 	Count   int
 	Percent int           // 1..100 if Count is 0
-	Pause   time.Duration // before the wave starts, the first one excepted
+	Pause   time.Duration // before the wave starts; the first one's follows it
 }
 
 // Checks are conditions on the host before anything is touched and on the tunnels after each wave.

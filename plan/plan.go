@@ -51,7 +51,7 @@ type PolicyChange struct {
 type Wave struct {
 	Name   string
 	Groups []int
-	Pause  time.Duration // before the wave starts, the first one excepted
+	Pause  time.Duration // before the wave starts
 }
 
 // Slug is a stable name for machines of a kind of refusal or warning.

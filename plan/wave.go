@@ -27,6 +27,12 @@ func waves(specs []WaveSpec, n int) []Wave {
 		next += size
 		all = append(all, w)
 	}
+	if len(all) > 1 {
+		all[1].Pause = max(all[0].Pause, all[1].Pause)
+	}
+	if len(all) > 0 {
+		all[0].Pause = 0 // nothing has happened yet that could be waited for
+	}
 	if len(all) == 0 {
 		return waves([]WaveSpec{{Name: "all", Percent: 100}}, n)
 	}

@@ -42,7 +42,7 @@ func (t *text) waves(r *Review) {
 	for i, w := range r.Waves {
 		if len(r.Waves) > 1 {
 			t.f("\nWave %d, %s: %s", i+1, w.Name, count(len(w.Groups), "group", "groups"))
-			if w.Pause != "" && i > 0 {
+			if w.Pause != "" {
 				t.f(", after a pause of %s", w.Pause)
 			}
 			t.f("\n")
