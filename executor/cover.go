@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"hash/fnv"
 	"sync/atomic"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
@@ -14,7 +15,18 @@ const firstCoverIndex = 0xe0000000
 // indexes hands out indexes for tagged policies, none twice in a run.
 type indexes struct{ n atomic.Uint32 }
 
-func (x *indexes) next(dir xfrm.Dir) uint32 { return firstCoverIndex + x.n.Add(8) - 8 + uint32(dir) }
+// start begins at a place that goes by the run's name, so that two programs that don't know of each other don't name
+// the same indexes.
+func (x *indexes) start(run string) {
+	h := fnv.New32a()
+	h.Write([]byte(run))
+	x.n.Store(h.Sum32() &^ 7)
+}
+
+func (x *indexes) next(dir xfrm.Dir) uint32 {
+	const room = ^uint32(0) - firstCoverIndex
+	return firstCoverIndex + (x.n.Add(8)-8)&room&^7 + uint32(dir)
+}
 
 // covers are the temporary policies of one transaction.
 type covers struct {
@@ -29,19 +41,27 @@ func coversOf(t *Transaction, x *indexes) covers {
 	for i := range t.Policies {
 		pc := &t.Policies[i]
 		switch {
-		case pc.Old.Dir == xfrm.DirOut && pc.Old.Priority == 0:
+		case replacedInPlace(pc) && pc.Old.Dir == xfrm.DirOut:
 			c.inPlace = append(c.inPlace, blockInPlace(&pc.Old))
+		case replacedInPlace(pc):
 		case pc.Old.Dir == xfrm.DirOut:
 			c.blocks = append(c.blocks, block(&pc.Old, x.next(xfrm.DirOut)))
-			if pc.New != nil && pc.New.Sel != pc.Old.Sel { // a host-to-host policy: what it will match is not to leave either
+			if reselected(pc) { // what it will match is not to leave either
 				c.blocks = append(c.blocks, block(pc.New, x.next(xfrm.DirOut)))
 			}
-		case pc.New != nil && pc.Old.Priority != 0:
+		case pc.New != nil:
 			c.shadows = append(c.shadows, shadow(pc, x.next(pc.Old.Dir)))
 		}
 	}
 	return c
 }
+
+// replacedInPlace reports whether the policy has the priority that nothing outranks.
+func replacedInPlace(pc *plan.PolicyChange) bool { return pc.Old.Priority == 0 }
+
+// reselected reports whether the policy will match other packets than it does, as a host-to-host policy does whose
+// hosts are renumbered. To the kernel such a policy is another one: both can stand side by side.
+func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && pc.New.Key() != pc.Old.Key() }
 
 // block returns the tagged block policy over p: the same packets, one step above. It never expires: a block that ran
 // out would let cleartext through.
@@ -56,13 +76,20 @@ func block(p *xfrm.Policy, index uint32) xfrm.Policy {
 	return b.WithoutUnknown()
 }
 
-// blockInPlace returns p turned into a block.
+// blockInPlace returns p turned into a block. Its selector has to stay what it is, so that the tag stands in a limit
+// that the kernel keeps for policies and never looks at.
 func blockInPlace(p *xfrm.Policy) xfrm.Policy {
 	b := *p
 	b.Action = xfrm.Block
 	b.Templates = nil
 	b.Limits, b.Current = xfrm.NoLimits, xfrm.Lifetime{}
+	b.Limits.SoftBytes = uint64(xfrm.Tag)
 	return b.WithoutUnknown()
+}
+
+// blockedInPlace reports whether p is a block that a run put in the place of a policy.
+func blockedInPlace(p *xfrm.Policy) bool {
+	return p.Action == xfrm.Block && p.Limits.SoftBytes == uint64(xfrm.Tag)
 }
 
 // shadow returns the tagged policy that stands in for an inbound or forward policy while it is replaced.
@@ -78,4 +105,9 @@ func shadow(pc *plan.PolicyChange, index uint32) xfrm.Policy {
 // tagged lists the covers that have to be deleted in the end.
 func (c *covers) tagged() []xfrm.Policy {
 	return append(append([]xfrm.Policy(nil), c.blocks...), c.shadows...)
+}
+
+// protects reports whether p keeps what it matches from passing in the clear.
+func protects(p *xfrm.Policy) bool {
+	return p != nil && (p.Action == xfrm.Block || len(p.Templates) != 0)
 }

@@ -17,7 +17,9 @@ const (
 	GroupDone    Kind = "group-done"
 	GroupFailed  Kind = "group-failed" // with what the kernel said; undone or stuck follows
 	GroupUndone  Kind = "group-undone"
-	GroupStuck   Kind = "group-stuck" // neither old nor new: it stays blocked
+	GroupStuck   Kind = "group-stuck"   // neither old nor new: it stays blocked
+	GroupUnknown Kind = "group-unknown" // the kernel does not say what it is
+	GroupSkipped Kind = "group-skipped" // it changed since the plan was computed, or its place is held
 	WaveDone     Kind = "wave-done"
 	Note         Kind = "note" // something that the operator should know
 	RunEnded     Kind = "run-ended"

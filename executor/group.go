@@ -13,13 +13,15 @@ type attempt struct {
 	conn   *xfrm.Conn
 	tx     *Transaction
 	covers covers
-	emit   func(Kind, string, time.Duration)
 
 	blockedAt time.Time
+	events    []Event // of the time while traffic was held back
 }
 
 // run takes the transaction through its phases. Each phase is one datagram, and the next one starts when every request
 // of it is acknowledged. After an error the transaction stands somewhere in between: settle brings it to an end.
+//
+// Nothing is told while traffic is held back: whoever listens to events may be slow, a paused pager for ever.
 func (a *attempt) run() error {
 	a.blockedAt = time.Now()
 	phases := []struct {
@@ -30,21 +32,39 @@ func (a *attempt) run() error {
 		{"block", Blocked, a.blocking()},
 		{"migrate", Migrated, a.migrating()},
 		{"switch", Switched, a.switching()},
-		{"unblock", "", a.unblocking()},
+		{"unblock", Unblocked, a.unblocking()},
 	}
 	for _, p := range phases {
-		if len(p.reqs) == 0 {
-			continue
+		if len(p.reqs) != 0 {
+			if err := refusals(a.conn.Do(p.reqs...)); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
 		}
-		if err := errors.Join(a.conn.Do(p.reqs...)...); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+		e := Event{Kind: p.done, Time: time.Now()}
+		if p.done == Unblocked {
+			e.Span = e.Time.Sub(a.blockedAt)
 		}
-		if p.done != "" {
-			a.emit(p.done, "", 0)
+		a.events = append(a.events, e)
+	}
+	return nil
+}
+
+// refusals joins the errors of a datagram. Where answers were lost they all were, and that is said once.
+func refusals(errs []error) error {
+	var all []error
+	lost := false
+	for _, err := range errs {
+		var refusal *xfrm.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &refusal):
+			all = append(all, err)
+		case !lost:
+			lost = true
+			all = append(all, err)
 		}
 	}
-	a.emit(Unblocked, "", time.Since(a.blockedAt))
-	return nil
+	return errors.Join(all...)
 }
 
 func (a *attempt) blocking() (reqs []xfrm.Request) {
@@ -65,38 +85,44 @@ func (a *attempt) migrating() (reqs []xfrm.Request) {
 	}
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
-		if pc.New != nil && pc.Old.Dir != xfrm.DirOut && pc.Old.Priority == 0 {
+		if pc.New != nil && pc.Old.Dir != xfrm.DirOut && replacedInPlace(pc) {
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		}
 	}
-	return append(reqs, a.tx.migrations(func(int) place { return back })...)
+	return append(reqs, migrations(a.tx.Moves, func(int) place { return back })...)
 }
 
-// switching takes each old policy out and puts the new one in, under cover. The new one keeps the index.
+// switching takes each old policy out and puts the new one in, under cover. The new one keeps the index. One over other
+// packets comes before the old one goes, and so can't have its index.
 func (a *attempt) switching() (reqs []xfrm.Request) {
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
 		switch {
 		case pc.New == nil:
-		case pc.Old.Priority != 0:
+		case reselected(pc):
+			if pc.Old.Dir == xfrm.DirOut || !replacedInPlace(pc) { // else migrating has put it in
+				reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)))
+			}
+			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old))
+		case !replacedInPlace(pc):
 			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old), xfrm.NewPolicy(pc.New))
-		case pc.Old.Dir == xfrm.DirOut && pc.New.Sel != pc.Old.Sel:
-			reqs = append(reqs, xfrm.NewPolicy(pc.New))
 		}
 	}
 	return reqs
+}
+
+// anyIndex returns p to be added where the kernel likes.
+func anyIndex(p *xfrm.Policy) *xfrm.Policy {
+	q := *p
+	q.Index = 0
+	return &q
 }
 
 // unblocking ends the block: the covers go, and policies that were blocked in place come back.
 func (a *attempt) unblocking() (reqs []xfrm.Request) {
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
-		if pc.Old.Dir != xfrm.DirOut || pc.Old.Priority != 0 {
-			continue
-		}
-		if pc.New != nil && pc.New.Sel != pc.Old.Sel {
-			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old))
-		} else {
+		if pc.Old.Dir == xfrm.DirOut && replacedInPlace(pc) && !reselected(pc) {
 			reqs = append(reqs, xfrm.UpdatePolicy(goal(pc)))
 		}
 	}

@@ -5,12 +5,13 @@ import "time"
 // Outcome is what has become of a group.
 type Outcome string
 
-// The outcomes of a group.
+// The outcomes of a group. Each is what was read back, never what was tried.
 const (
-	Untouched Outcome = "untouched" // the run ended before it
-	Done      Outcome = "done"      // all new, and read back as such
-	Undone    Outcome = "undone"    // all old, and read back as such
+	Untouched Outcome = "untouched" // the run did nothing to it: it ended before, or the group had changed
+	Done      Outcome = "done"      // all new
+	Undone    Outcome = "undone"    // all old; a policy that its owner rewrote meanwhile stays as it is and is named
 	Stuck     Outcome = "blocked"   // neither: its outbound policies stay blocked
+	Unknown   Outcome = "unknown"   // the kernel did not say: recover finds out
 )
 
 // GroupResult is a group's line in the report.
@@ -45,6 +46,22 @@ func resultOf(tx *Transaction) GroupResult {
 	return g
 }
 
+// conclude writes down what a settlement came to. wanted is its outcome if it is through.
+func (g *GroupResult) conclude(wanted Outcome, s settled, err error, sas int) {
+	g.Problems = append(append(g.Problems, s.kept...), s.notes...)
+	g.SAsVerified = 0
+	switch {
+	case err == nil:
+		g.Outcome, g.SAsVerified = wanted, sas
+		return
+	case isUnread(err):
+		g.Outcome = Unknown
+	default:
+		g.Outcome = Stuck
+	}
+	g.Problems = append(g.Problems, err.Error())
+}
+
 // Count returns how many groups have the outcome.
 func (r *Report) Count(o Outcome) (n int) {
 	for i := range r.Groups {
@@ -54,6 +71,10 @@ func (r *Report) Count(o Outcome) (n int) {
 	}
 	return n
 }
+
+// Unsettled returns how many groups are neither old nor new, as far as is known: the run is not over before recover
+// has seen to them.
+func (r *Report) Unsettled() int { return r.Count(Stuck) + r.Count(Unknown) }
 
 // Failed reports whether any group met a problem that kept it from being done.
 func (r *Report) Failed() bool { return r.Count(Done) != len(r.Groups) }

@@ -8,182 +8,237 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// settle brings a transaction that may stand anywhere in between to its end: SAs there, policies as they should be, no
-// cover left. It asks the kernel where things are and takes the steps that are missing, so that it can be repeated and
-// be interrupted. Undoing is settling the reversed transaction.
-//
-// What can't be settled stays blocked, and the error says what and why.
-func settle(conn *xfrm.Conn, tx *Transaction, x *indexes) error {
-	s := &settlement{conn: conn, tx: tx, indexes: x}
-	if err := s.read(); err != nil {
-		return err
-	}
-	if s.finished() {
-		return nil
-	}
-	for _, step := range []func() error{s.cover, s.move, s.replace, s.uncover} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return verify(conn, tx)
-}
+// rounds is how often a settlement starts over when a step fails. What a lost answer or a moment's lack of memory left
+// undone is done in the second round; what three rounds can't do needs somebody.
+const rounds = 3
 
+// settlement brings a transaction that may stand anywhere in between to its end: SAs there, policies as they should be,
+// no cover left. It asks the kernel where things are and takes the steps that are missing, so that it can be repeated
+// and be interrupted. Undoing is settling the reversed transaction.
+//
+// Everything is asked for by what identifies it: no step depends on the size of SAD or SPD.
 type settlement struct {
 	conn    *xfrm.Conn
 	tx      *Transaction
 	indexes *indexes
+	sad     *sad
 
-	places []place
-	spd    map[xfrm.Key]*xfrm.Policy
+	moves   []Move // the transaction's, and those of SAs that took their place
+	rekeyed []bool // by move: it is gone, and another one has its place
+	places  []place
+	spd     map[xfrm.Key]*xfrm.Policy
 }
 
-// read reads SAs and the whole SPD afresh: settling is rare, and a dump is cheaper than asking for many policies.
+// settled is what a settlement came to.
+type settled struct {
+	kept  []string // policies that others rewrote, and that are theirs now
+	notes []string // what else is not as the transaction says, for a good reason
+}
+
+// settle settles. What can't be settled stays blocked, and the error says what and why; it is errUnread if even that
+// can't be told.
+func settle(conn *xfrm.Conn, tx *Transaction, x *indexes, all *sad) (settled, error) {
+	s := &settlement{conn: conn, tx: tx, indexes: x, sad: all}
+	var failed error
+	for range rounds {
+		if err := s.read(); err != nil {
+			return settled{}, errors.Join(failed, err)
+		}
+		if !s.touched() {
+			return s.result(), nil
+		}
+		if s.finished() {
+			return s.result(), nil
+		}
+		failed = s.steps()
+	}
+	if err := s.read(); err != nil {
+		return settled{}, errors.Join(failed, err)
+	}
+	if s.finished() {
+		return s.result(), nil
+	}
+	return s.result(), errors.Join(s.shortfall(), failed)
+}
+
+// steps takes what steps are missing, each only if the one before succeeded: nothing moves unless it is blocked, nothing
+// is unblocked unless it is whole.
+func (s *settlement) steps() error {
+	if s.moved() != nil || s.policies() != nil {
+		for _, step := range []func() error{s.cover, s.move, s.replace} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+	}
+	return s.uncover()
+}
+
+// read asks for the group's SAs, policies and covers in one datagram.
 func (s *settlement) read() error {
-	places, err := locate(s.conn, s.tx)
-	if err != nil {
-		return err
+	if s.moves == nil {
+		s.moves = append([]Move(nil), s.tx.Moves...)
 	}
-	policies, err := s.conn.Policies()
-	if err != nil {
-		return fmt.Errorf("read the SPD back: %w", err)
+	for {
+		q := new(query)
+		s.places = make([]place, len(s.moves))
+		locate(q, s.moves, s.places)
+		s.spd = make(map[xfrm.Key]*xfrm.Policy)
+		ask := func(p xfrm.Policy) {
+			q.ask(xfrm.GetPolicyByKey(&p), func(a *xfrm.Answer) {
+				if a != nil {
+					s.spd[a.Policy.Key()] = a.Policy
+				}
+			})
+		}
+		for i := range s.tx.Policies {
+			for _, p := range versions(&s.tx.Policies[i]) {
+				ask(*p)
+				tagged := *p
+				tagged.Sel = p.Sel.Tagged(xfrm.Tag)
+				ask(tagged)
+			}
+		}
+		if err := q.run(s.conn); err != nil {
+			return err
+		}
+		more, err := s.succeed()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUnread, err)
+		}
+		if !more {
+			return nil
+		}
 	}
-	s.places = places
-	s.spd = make(map[xfrm.Key]*xfrm.Policy, len(policies))
-	for i := range policies {
-		s.spd[policies[i].Key()] = &policies[i]
+}
+
+// versions lists the policies of a change that differ in their Key: one as a rule.
+func versions(pc *plan.PolicyChange) []*xfrm.Policy {
+	if reselected(pc) {
+		return []*xfrm.Policy{&pc.Old, pc.New}
 	}
-	return nil
+	return []*xfrm.Policy{&pc.Old}
+}
+
+// cover returns the tagged policy that was found over p.
+func (s *settlement) coverOver(p *xfrm.Policy) *xfrm.Policy {
+	k := p.Key()
+	k.Sel = k.Sel.Tagged(xfrm.Tag)
+	return s.spd[k]
+}
+
+// touched reports whether the kernel holds any sign of the transaction. A group that was never touched, or that was
+// closed down by its owner since it was done, is none of ours: blocking what its owner no longer protects would be wrong.
+func (s *settlement) touched() bool {
+	for i, at := range s.places {
+		if at != there && at != nowhere && !s.rekeyed[i] {
+			return true
+		}
+	}
+	for i := range s.tx.Policies {
+		pc := &s.tx.Policies[i]
+		for _, p := range versions(pc) {
+			if s.coverOver(p) != nil {
+				return true
+			}
+			if got := s.spd[p.Key()]; got != nil && blockedInPlace(got) {
+				return true
+			}
+		}
+		if pc.New == nil {
+			continue
+		}
+		if got := s.spd[pc.Old.Key()]; got != nil && sameButSPIs(got, &pc.Old) {
+			return true
+		}
+	}
+	return false
+}
+
+// moved says which SAs are not where they should be.
+func (s *settlement) moved() error {
+	var lost []error
+	for i, at := range s.places {
+		id := s.moves[i].There
+		switch {
+		case at == there || s.rekeyed[i]:
+		case at == back:
+			lost = append(lost, fmt.Errorf("SA %v could not be moved to %v", id.ID, id.Target().DstIP()))
+		case at == aside:
+			lost = append(lost, fmt.Errorf("SA %v stepped aside to %v and could not be moved on to %v", id.ID, *s.moves[i].Hop, id.Target().DstIP()))
+		case at == twice:
+			lost = append(lost, fmt.Errorf("SA %v and SA %v both exist", id.ID, id.Target()))
+		default:
+			lost = append(lost, fmt.Errorf("SA %v is gone, and so is %v", id.ID, id.Target()))
+		}
+	}
+	return errors.Join(lost...)
 }
 
 // finished reports whether nothing is left to do.
 func (s *settlement) finished() bool {
-	for _, at := range s.places {
-		if at != there {
-			return false
-		}
-	}
+	return s.moved() == nil && s.policies() == nil && len(s.covering()) == 0
+}
+
+// shortfall says what is not settled, and what could not even be blocked.
+func (s *settlement) shortfall() error {
+	all := []error{s.moved(), s.policies()}
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
 		want := goal(pc)
-		if got := s.spd[want.Key()]; got == nil || !got.Same(want) {
-			return false
-		}
-		for _, k := range coverKeys(pc) {
-			if s.spd[k] != nil {
-				return false
-			}
+		if got := s.spd[want.Key()]; s.coverOver(want) == nil && !protects(got) {
+			all = append(all, fmt.Errorf("policy %v %v is not there and could not be put back: NOTHING PROTECTS ITS TRAFFIC", want.Dir, want.Sel))
 		}
 	}
-	return true
-}
-
-// coverKeys are the Keys that tagged policies of ours over pc can have.
-func coverKeys(pc *plan.PolicyChange) []xfrm.Key {
-	k := pc.Old.Key()
-	k.Sel = k.Sel.Tagged(xfrm.Tag)
-	keys := []xfrm.Key{k}
-	if pc.New != nil && pc.New.Sel != pc.Old.Sel {
-		k := pc.New.Key()
-		k.Sel = k.Sel.Tagged(xfrm.Tag)
-		keys = append(keys, k)
-	}
-	return keys
-}
-
-// cover puts the outbound blocks back that are missing, so that nothing leaves while SAs and policies are moved.
-func (s *settlement) cover() error {
-	var reqs []xfrm.Request
-	c := coversOf(s.tx, s.indexes)
-	for i := range c.blocks {
-		if s.spd[c.blocks[i].Key()] == nil {
-			reqs = append(reqs, xfrm.NewPolicy(&c.blocks[i]))
-		}
-	}
-	for i := range c.inPlace {
-		reqs = append(reqs, xfrm.UpdatePolicy(&c.inPlace[i]))
-	}
-	return s.do("block", reqs)
-}
-
-// move moves the SAs that are still where they came from.
-func (s *settlement) move() error {
-	failed := s.do("migrate", s.tx.migrations(func(i int) place { return s.places[i] }))
-	places, err := locate(s.conn, s.tx)
-	if err != nil {
-		return errors.Join(failed, err)
-	}
-	var lost []error
-	for i, at := range places {
-		id := s.tx.Moves[i].There
-		switch at {
-		case there:
-		case back:
-			lost = append(lost, fmt.Errorf("SA %v could not be moved to %v", id.ID, id.Target().DstIP()))
-		case aside:
-			lost = append(lost, fmt.Errorf("SA %v stepped aside to %v and could not be moved on to %v", id.ID, *s.tx.Moves[i].Hop, id.Target().DstIP()))
-		case twice:
-			lost = append(lost, fmt.Errorf("SA %v and SA %v both exist", id.ID, id.Target()))
-		default:
-			lost = append(lost, fmt.Errorf("SA %v is gone, and so is %v: it is lost or was re-keyed", id.ID, id.Target()))
-		}
-	}
-	if len(lost) == 0 {
-		return nil
-	}
-	return errors.Join(append(lost, failed)...)
-}
-
-// replace puts the policies in that should be there. A policy that somebody else has rewritten meanwhile is theirs.
-func (s *settlement) replace() error {
-	var reqs []xfrm.Request
-	for i := range s.tx.Policies {
-		pc := &s.tx.Policies[i]
-		want := goal(pc)
-		got := s.spd[want.Key()]
-		inPlace := pc.Old.Dir == xfrm.DirOut && pc.Old.Priority == 0
-		switch {
-		case inPlace: // cover has just blocked it
-			reqs = append(reqs, xfrm.UpdatePolicy(want))
-		case got == nil:
-			reqs = append(reqs, xfrm.NewPolicy(want))
-		case got.Same(want):
-		case pc.New != nil && got.Same(&pc.Old):
-			reqs = append(reqs, xfrm.UpdatePolicy(want))
-		default:
-			return fmt.Errorf("policy %v %v was rewritten by somebody else and is left as they want it", got.Dir, got.Sel)
-		}
-		if pc.New != nil && pc.New.Sel != pc.Old.Sel {
-			if stale := s.spd[pc.Old.Key()]; stale != nil {
-				reqs = append(reqs, xfrm.DeletePolicy(stale))
-			}
-		}
-	}
-	return s.do("switch", reqs)
-}
-
-// uncover deletes every tagged policy over the transaction's, by the index that the kernel says it has.
-func (s *settlement) uncover() error {
-	if err := s.read(); err != nil { // for the indexes of the covers
+	if err := errors.Join(all...); err != nil {
 		return err
 	}
-	var reqs []xfrm.Request
-	for i := range s.tx.Policies {
-		for _, k := range coverKeys(&s.tx.Policies[i]) {
-			if p := s.spd[k]; p != nil {
-				reqs = append(reqs, xfrm.DeletePolicy(p))
-			}
+	return errors.New("block policies could not be removed")
+}
+
+// result lists what is not as the transaction says and yet nothing to do about.
+func (s *settlement) result() (r settled) {
+	for i, at := range s.places {
+		id := s.moves[i].There
+		switch {
+		case i >= len(s.tx.Moves):
+			r.notes = append(r.notes, fmt.Sprintf("SA %v came with a re-key and goes with the others", id.ID))
+		case s.rekeyed[i]:
+			r.notes = append(r.notes, fmt.Sprintf("SA %v is gone; another SA of its Child SA has its place", id.Target()))
+		case at == nowhere:
+			r.notes = append(r.notes, fmt.Sprintf("SA %v was deleted by its owner meanwhile", id.Target()))
 		}
 	}
-	return s.do("unblock", reqs)
+	for i := range s.tx.Policies {
+		if got := s.theirs(&s.tx.Policies[i]); got != nil {
+			r.kept = append(r.kept, fmt.Sprintf("policy %v %v was rewritten by somebody else and is left as they want it", got.Dir, got.Sel))
+		}
+	}
+	return r
 }
 
 func (s *settlement) do(what string, reqs []xfrm.Request) error {
 	if len(reqs) == 0 {
 		return nil
 	}
-	if err := errors.Join(s.conn.Do(reqs...)...); err != nil {
+	if err := refusals(s.conn.Do(reqs...)); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// move moves the SAs that are still where they came from.
+func (s *settlement) move() error {
+	reqs := migrations(s.moves, func(i int) place { return s.places[i] })
+	if len(reqs) == 0 {
+		return s.moved()
+	}
+	failed := s.do("migrate", reqs)
+	if err := s.read(); err != nil {
+		return errors.Join(failed, err)
+	}
+	if err := s.moved(); err != nil {
+		return failed // the rest is said at the end
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ type Transaction struct {
 // Move is one MIGRATE_STATE there and the one back.
 type Move struct {
 	Dir         xfrm.SADir
+	Mode        xfrm.Mode
+	IfID        uint32
 	There, Back xfrm.Migration
 	Hop         *xfrm.SAID // where the SA steps aside to before the others move; nil as a rule
 
@@ -30,7 +32,7 @@ func NewTransaction(g *plan.Group) Transaction {
 	for i := range g.Calls {
 		c := &g.Calls[i]
 		t.Moves[i] = Move{
-			Dir: c.Dir, There: c.Migration, Back: c.Inverse(), Hop: c.Hop,
+			Dir: c.Dir, Mode: c.SA.Mode, IfID: c.SA.IfID, There: c.Migration, Back: c.Inverse(), Hop: c.Hop,
 			Added: c.SA.Current.AddTime, Sent: c.SA.Replay.Sent, Received: c.SA.Replay.Received,
 		}
 	}
@@ -73,22 +75,22 @@ func (m *Move) fromHop() xfrm.Migration {
 	return next
 }
 
-// migrations lists the calls of the transaction for the moves that stand at the given places, in an order in which
+// migrations lists the calls for the moves that stand at the given places, in an order in which
 // each finds its target free: those that step aside first, then those without a hop, then those from their hops.
-func (t *Transaction) migrations(at func(i int) place) (reqs []xfrm.Request) {
+func migrations(moves []Move, at func(i int) place) (reqs []xfrm.Request) {
 	add := func(m xfrm.Migration) { reqs = append(reqs, m.Request()) }
-	for i := range t.Moves {
-		if m := &t.Moves[i]; m.Hop != nil && at(i) == back {
+	for i := range moves {
+		if m := &moves[i]; m.Hop != nil && at(i) == back {
 			add(m.stepAside())
 		}
 	}
-	for i := range t.Moves {
-		if m := &t.Moves[i]; m.Hop == nil && at(i) == back {
+	for i := range moves {
+		if m := &moves[i]; m.Hop == nil && at(i) == back {
 			add(m.There)
 		}
 	}
-	for i := range t.Moves {
-		if m := &t.Moves[i]; m.Hop != nil && (at(i) == back || at(i) == aside) {
+	for i := range moves {
+		if m := &moves[i]; m.Hop != nil && (at(i) == back || at(i) == aside) {
 			add(m.fromHop())
 		}
 	}

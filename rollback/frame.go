@@ -3,60 +3,67 @@ package rollback
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 )
 
-// A journal is a sequence of frames: u32 length and u32 CRC-32C, both little endian, and the payload. The checksum is
-// chained: it runs over the checksum of the frame before and the payload, so that a frame can't be taken out, put in or
-// moved without notice.
-const frameHeader = 8
+// A journal is a sequence of frames: u32 length, u32 checksum of the length, u32 checksum of the payload, all little
+// endian, and the payload. Checksums are CRC-32C and chained: they run over the payload's checksum of the frame before
+// first, so that a frame can't be taken out, put in or moved without notice. docs/journal.md has the whole format.
+//
+// The length has a checksum of its own because it decides what damage means: a frame that is said to be longer than
+// what is left of the file was torn when the writer died, and is dropped; if that is a flipped bit in the middle, all
+// intents behind it would be dropped with it.
+const frameHeader = 12
 
-// maxPayload bounds what a damaged length can make the reader believe. The largest payload, a transaction, has some
-// 350 bytes for each policy.
-const maxPayload = 16 << 20
+// maxPayload bounds what the writer writes. The largest payload, a transaction, has some 350 bytes for each policy.
+const maxPayload = 64 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// ErrUnusable means that a journal does not say what was meant: it is damaged, or of another format. Recovery goes by
+// the tags of policies and the kernel alone then.
+var ErrUnusable = errors.New("the journal can't be used")
+
 var (
-	errTorn    = errors.New("the last frame is incomplete")
-	errDamaged = errors.New("a frame before the end is damaged")
+	errTorn     = errors.New("the last frame is incomplete")
+	errDamaged  = fmt.Errorf("%w: it is damaged", ErrUnusable)
+	errTooLarge = errors.New("a record is larger than a journal takes")
 )
 
-func chain(before uint32, payload []byte) uint32 {
+func chain(before uint32, b []byte) uint32 {
 	var seed [4]byte
 	binary.LittleEndian.PutUint32(seed[:], before)
-	return crc32.Update(crc32.Checksum(seed[:], castagnoli), castagnoli, payload)
+	return crc32.Update(crc32.Checksum(seed[:], castagnoli), castagnoli, b)
 }
 
 // appendFrame appends a frame and returns the checksum that the next one is chained to.
 func appendFrame(b []byte, before uint32, payload []byte) ([]byte, uint32) {
 	sum := chain(before, payload)
+	at := len(b)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
+	b = binary.LittleEndian.AppendUint32(b, chain(before, b[at:at+4]))
 	b = binary.LittleEndian.AppendUint32(b, sum)
 	return append(b, payload...), sum
 }
 
-// nextFrame takes the first frame off b. errTorn means that b ends in the middle of it, errDamaged that it isn't what
-// was written; a damaged frame that nothing follows was torn too, as a file's length can reach the disk before its
-// content.
+// nextFrame takes the first frame off b. errTorn means that b ends within it: the writer died, or the disk was full,
+// before it was all there, and so before anything was done that it tells of. Whatever else is wrong is errDamaged.
 func nextFrame(b []byte, before uint32) (payload, rest []byte, sum uint32, err error) {
 	if len(b) < frameHeader {
 		return nil, nil, 0, errTorn
 	}
 	n := binary.LittleEndian.Uint32(b)
-	sum = binary.LittleEndian.Uint32(b[4:])
+	sum = binary.LittleEndian.Uint32(b[8:])
 	body := b[frameHeader:]
 	switch {
-	case n > maxPayload:
+	case chain(before, b[:4]) != binary.LittleEndian.Uint32(b[4:]), n > maxPayload:
 		return nil, nil, 0, errDamaged
 	case uint64(n) > uint64(len(body)):
 		return nil, nil, 0, errTorn
 	}
 	payload, rest = body[:n], body[n:]
 	if chain(before, payload) != sum {
-		if len(rest) == 0 {
-			return nil, nil, 0, errTorn
-		}
 		return nil, nil, 0, errDamaged
 	}
 	return payload, rest, sum, nil

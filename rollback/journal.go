@@ -3,10 +3,11 @@ package rollback
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,48 +16,92 @@ import (
 
 const journalName = "journal"
 
+// File is what a journal is written to.
+type File interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
 // Journal is the journal of a run that is at work. It is an executor.Journal, safe for concurrent use. After a failed
 // write or sync it is dead: nothing more is written, and Intend says so.
 type Journal struct {
-	mu   sync.Mutex
-	f    *os.File
+	mu   sync.Mutex // guards everything below
+	f    File
 	sum  uint32
 	dead error
 	buf  []byte
 }
 
-// Create starts the journal of a run. When it returns the journal exists on disk.
+// Create starts the journal of a run. When it returns the journal exists on disk. Runs that are long over are removed
+// (see Prune).
 func (d *StateDir) Create(h Header) (*Journal, error) {
 	h.Version = formatVersion
-	dir := d.RunDir(h.Run)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := checkRun(h.Run); err != nil {
+		return nil, err
+	}
+	_ = d.Prune(h.Started) // that old runs can't be removed is no reason not to start this one
+	if err := d.mkdir(runPath(h.Run)); err != nil {
 		return nil, fmt.Errorf("create the run's directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, journalName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	f, err := d.open(runPath(h.Run, journalName), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	if err != nil {
 		return nil, fmt.Errorf("create the journal: %w", err)
 	}
-	j := &Journal{f: f}
+	j := &Journal{f: d.wrap(f)}
 	payload, err := jsonPayload(kindHeader, h)
 	if err == nil {
 		err = j.write(true, payload)
 	}
 	// The file's own name, and its directory's, must survive too.
-	if err = errors.Join(err, syncDir(dir), syncDir(filepath.Dir(dir))); err != nil {
+	if err = errors.Join(err, d.syncDir(runPath(h.Run)), d.syncDir("runs")); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("start the journal: %w", err)
 	}
 	return j, nil
 }
 
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
+// Resume opens the journal of a run that is to be undone, or to be brought to its end, and notes that this begins: from
+// here on the run is unfinished, if it was over before. A torn end is cut off first. With the error comes a Journal
+// all the same, a dead one, so that a run that is unfinished anyway can be settled on a full disk.
+func (d *StateDir) Resume(run string, towards executor.Outcome, now time.Time) (*Journal, error) {
+	j, err := d.reopen(run)
+	if err == nil {
+		var payload []byte
+		if payload, err = jsonPayload(kindResumed, resumed{towards, now}); err == nil {
+			err = j.write(true, payload)
+		}
 	}
-	defer f.Close()
-	return f.Sync()
+	if err != nil {
+		j.dead = errors.Join(j.dead, err)
+		return j, fmt.Errorf("write the journal of run %s: %w", run, err)
+	}
+	return j, nil
 }
+
+// reopen opens a run's journal to be written behind its last whole frame. It returns a Journal in any case.
+func (d *StateDir) reopen(run string) (*Journal, error) {
+	p, err := d.ReadJournal(run)
+	if err != nil {
+		return &Journal{f: noFile{}}, err
+	}
+	f, err := d.open(runPath(run, journalName), unix.O_WRONLY)
+	if err != nil {
+		return &Journal{f: noFile{}}, err
+	}
+	j := &Journal{f: d.wrap(f), sum: p.sum}
+	if err = f.Truncate(p.length); err == nil {
+		_, err = f.Seek(p.length, io.SeekStart)
+	}
+	return j, err
+}
+
+// noFile stands for a journal that could not be opened.
+type noFile struct{}
+
+func (noFile) Write([]byte) (int, error) { return 0, os.ErrClosed }
+func (noFile) Sync() error               { return os.ErrClosed }
+func (noFile) Close() error              { return nil }
 
 // Intend writes what is meant for the transactions and syncs once.
 func (j *Journal) Intend(txs []executor.Transaction) error {
@@ -67,7 +112,7 @@ func (j *Journal) Intend(txs []executor.Transaction) error {
 	return j.write(true, payloads...)
 }
 
-// Settled notes an outcome without syncing. A failure shows at the next Intend.
+// Settled notes an outcome without syncing. A failure shows at the next Intend or at End.
 func (j *Journal) Settled(name string, o executor.Outcome) {
 	if payload, err := jsonPayload(kindSettled, settled{name, o}); err == nil {
 		_ = j.write(false, payload)
@@ -75,8 +120,11 @@ func (j *Journal) Settled(name string, o executor.Outcome) {
 }
 
 // End marks the run as over and closes the journal.
-func (j *Journal) End() error {
-	return errors.Join(j.write(true, []byte{kindEnd}), j.f.Close())
+func (j *Journal) End() error { return j.end("") }
+
+// end says why, where it isn't because the run came to its end.
+func (j *Journal) end(why string) error {
+	return errors.Join(j.write(true, append([]byte{kindEnd}, why...)), j.f.Close())
 }
 
 // Close closes the journal of a run that is not over: recover will find it unfinished.
@@ -92,9 +140,15 @@ func (j *Journal) write(sync bool, payloads ...[]byte) error {
 	j.buf = j.buf[:0]
 	sum := j.sum
 	for _, p := range payloads {
+		if len(p) > maxPayload {
+			return errTooLarge // nothing was written: the journal lives on
+		}
 		j.buf, sum = appendFrame(j.buf, sum, p)
 	}
-	_, err := j.f.Write(j.buf)
+	n, err := j.f.Write(j.buf)
+	if err == nil && n != len(j.buf) {
+		err = io.ErrShortWrite
+	}
 	if err == nil && sync {
 		err = j.f.Sync()
 	}

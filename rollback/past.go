@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,155 +19,148 @@ type Past struct {
 	Transactions []executor.Transaction
 	Outcomes     map[string]executor.Outcome // by group, where one was noted
 	Ended        bool
+	EndedBecause string // empty for a run that came to its own end
+	Resumed      []Resumed
 	Torn         bool // the last frame was incomplete and was dropped
 
 	length int64  // of the whole frames
 	sum    uint32 // of the last whole frame
 }
 
-// ReadJournal reads the journal of a run.
+// Resumed tells of a recover or rollback.
+type Resumed struct {
+	Towards executor.Outcome // Done or Undone
+	At      time.Time
+}
+
+// errNeverBegan is what a journal without a whole header tells: the run died before it did anything.
+var errNeverBegan = errors.New("it ended before it began: nothing was done")
+
+// ReadJournal reads the journal of a run. With ErrUnusable comes what could be read of it: the Header, if that was
+// whole.
 func (d *StateDir) ReadJournal(run string) (*Past, error) {
-	b, err := os.ReadFile(filepath.Join(d.RunDir(run), journalName))
+	b, err := d.read(run, journalName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no run %q: `xfrm-plan status` lists those there are", run)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
+		return nil, fmt.Errorf("read the journal of run %s: %w", run, err)
 	}
 	p, err := parse(b)
 	if err != nil {
-		return nil, fmt.Errorf("journal of run %s: %w", run, err)
+		return p, fmt.Errorf("journal of run %s: %w", run, err)
 	}
 	return p, nil
 }
 
+// read reads one of a run's files.
+func (d *StateDir) read(run, name string) ([]byte, error) {
+	if err := checkRun(run); err != nil {
+		return nil, err
+	}
+	f, err := d.open(runPath(run, name), unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
 func parse(b []byte) (*Past, error) {
 	p := &Past{Outcomes: make(map[string]executor.Outcome)}
-	var sum uint32
 	for first := true; len(b) > 0; first = false {
-		payload, rest, next, err := nextFrame(b, sum)
+		payload, rest, sum, err := nextFrame(b, p.sum)
 		switch {
-		case errors.Is(err, errTorn) && !first:
+		case errors.Is(err, errTorn) && first:
+			return p, errNeverBegan
+		case errors.Is(err, errTorn):
 			p.Torn = true
 			return p, nil
 		case err != nil:
-			return nil, err
+			return p, err
 		}
 		if err := p.record(payload, first); err != nil {
-			return nil, err
+			return p, err
 		}
 		p.length += int64(len(b) - len(rest))
-		b, sum = rest, next
-		p.sum = sum
+		b, p.sum = rest, sum
 	}
-	if p.Header.Version == 0 {
-		return nil, errTorn
+	if p.length == 0 {
+		return p, errNeverBegan
 	}
 	return p, nil
 }
 
 func (p *Past) record(payload []byte, first bool) error {
 	if len(payload) == 0 {
-		return errRecord
+		return errDamaged
 	}
 	kind, body := payload[0], payload[1:]
 	if first != (kind == kindHeader) {
-		return fmt.Errorf("a record of kind %q in the header's place or the other way round: %w", kind, errDamaged)
+		return fmt.Errorf("%w: a record of kind %q in the header's place or the other way round", errDamaged, kind)
 	}
 	switch kind {
 	case kindHeader:
-		if err := json.Unmarshal(body, &p.Header); err != nil {
+		if err := unmarshal(body, &p.Header); err != nil {
 			return err
 		}
 		if p.Header.Version != formatVersion {
-			return fmt.Errorf("its format is version %d and this program knows version %d: use the program that wrote it",
-				p.Header.Version, formatVersion)
+			return fmt.Errorf("%w: its format is version %d and this program knows version %d: use the program that wrote it",
+				ErrUnusable, p.Header.Version, formatVersion)
 		}
 	case kindIntent:
 		t, err := decodeTransaction(body)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		p.Transactions = append(p.Transactions, t)
 	case kindSettled:
 		var s settled
-		if err := json.Unmarshal(body, &s); err != nil {
+		if err := unmarshal(body, &s); err != nil {
 			return err
 		}
 		p.Outcomes[s.Group] = s.Outcome
+	case kindResumed:
+		var r resumed
+		if err := unmarshal(body, &r); err != nil {
+			return err
+		}
+		p.Resumed = append(p.Resumed, Resumed(r))
+		p.Ended, p.EndedBecause = false, ""
 	case kindEnd:
-		p.Ended = true
+		p.Ended, p.EndedBecause = true, string(body)
 	default:
-		return fmt.Errorf("unknown record of kind %q: %w", kind, errDamaged)
+		return fmt.Errorf("%w: unknown record of kind %q", errDamaged, kind)
 	}
 	return nil
 }
 
-// State says in a word where the run stands.
-func (p *Past) State() string {
-	if p.Ended {
+func unmarshal(b []byte, v any) error {
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return nil
+}
+
+// State says in a word where the run stands, seen from the boot that is given.
+func (p *Past) State(boot string) string {
+	switch {
+	case p.Ended && p.EndedBecause != "":
+		return p.EndedBecause
+	case p.Ended:
 		return "ended"
+	case p.Header.BootID != boot:
+		return "ended by a reboot"
 	}
 	return "unfinished"
 }
 
-// Unfinished lists the runs of this boot in the network namespace of the cookie that have touched the kernel, as far as
-// can be told, and never came to their end. Runs of another boot or namespace left nothing behind to finish.
-func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
-	boot, err := BootID()
-	if err != nil {
-		return nil, err
-	}
-	runs, err := d.Runs()
-	if err != nil {
-		return nil, err
-	}
-	var open []string
-	for _, run := range runs {
-		p, err := d.ReadJournal(run)
-		switch {
-		case errors.Is(err, errTorn): // not even a header: it ended before it began
-		case err != nil:
-			return nil, err
-		case p.Header.Cookie == cookie && p.Header.BootID == boot && !p.Ended && len(p.Transactions) != 0:
-			open = append(open, run)
+// Done lists the groups that the run moved and that have not been undone, by the journal's own account.
+func (p *Past) Done() (n int) {
+	for _, o := range p.Outcomes {
+		if o == executor.Done {
+			n++
 		}
 	}
-	return open, nil
-}
-
-// Reversed returns the transactions that undo the run, in the order to run them in.
-func (p *Past) Reversed() []executor.Transaction {
-	all := make([]executor.Transaction, 0, len(p.Transactions))
-	for i := range slices.Backward(p.Transactions) {
-		all = append(all, p.Transactions[i].Reversed())
-	}
-	return all
-}
-
-// MarkEnded notes in the journal of a run that broke off that it is over: recover has brought it to its end. A torn
-// tail is cut off first.
-func (d *StateDir) MarkEnded(run string) error {
-	path := filepath.Join(d.RunDir(run), journalName)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
-	}
-	p, err := parse(b)
-	if err != nil || p.Ended {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Seek(p.length, io.SeekStart); err == nil {
-		err = f.Truncate(p.length)
-	}
-	if err != nil {
-		f.Close()
-		return fmt.Errorf("cut off the torn end of the journal: %w", err)
-	}
-	j := &Journal{f: f, sum: p.sum}
-	return j.End()
+	return n
 }

@@ -32,12 +32,18 @@ const (
 	kindHeader  = 'H' // JSON Header
 	kindIntent  = 'I' // a Transaction, in the encoding below
 	kindSettled = 'S' // JSON settled
-	kindEnd     = 'E' // nothing: the run is over, whatever came of it
+	kindResumed = 'R' // JSON resumed: recover or rollback begins; what follows is theirs
+	kindEnd     = 'E' // the run is over, whatever came of it; text, if something else than its end ended it
 )
 
 type settled struct {
 	Group   string           `json:"group"`
 	Outcome executor.Outcome `json:"outcome"`
+}
+
+type resumed struct {
+	Towards executor.Outcome `json:"towards"`
+	At      time.Time        `json:"at"`
 }
 
 func jsonPayload(kind byte, v any) ([]byte, error) {
@@ -53,7 +59,8 @@ func appendTransaction(b []byte, t *executor.Transaction) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Moves)))
 	for i := range t.Moves {
 		m := &t.Moves[i]
-		b = append(b, byte(m.Dir))
+		b = append(b, byte(m.Dir), byte(m.Mode))
+		b = binary.LittleEndian.AppendUint32(b, m.IfID)
 		for _, v := range []uint64{m.Added, m.Sent, m.Received} {
 			b = binary.LittleEndian.AppendUint64(b, v)
 		}
@@ -142,9 +149,10 @@ func decodeTransaction(b []byte) (t executor.Transaction, err error) {
 			break
 		}
 		m := executor.Move{}
-		if s := r.take(1); s != nil {
-			m.Dir = xfrm.SADir(s[0])
+		if s := r.take(2); s != nil {
+			m.Dir, m.Mode = xfrm.SADir(s[0]), xfrm.Mode(s[1])
 		}
+		m.IfID = r.u32()
 		m.Added, m.Sent, m.Received = r.u64(), r.u64(), r.u64()
 		if s := r.bytes(); r.err == nil && len(s) != 0 {
 			var id xfrm.SAID

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,19 +20,31 @@ const DefaultStateDir = "/var/lib/xfrm-plan"
 //	lock/COOKIE        held while a run works in the network namespace of that cookie
 //	runs/RUN/journal   what was meant
 //	runs/RUN/report.json
-type StateDir struct{ path string }
+//
+// Below it no symlink is followed, and no file is read that others could have written.
+type StateDir struct {
+	path string
+	wrap func(File) File // around the files of journals; tests break them
+}
 
 // OpenStateDir creates the directory if it is missing, and refuses one that others could have written to.
 func OpenStateDir(path string) (*StateDir, error) {
-	for _, dir := range []string{path, filepath.Join(path, "lock"), filepath.Join(path, "runs")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	d := &StateDir{path: path, wrap: func(f File) File { return f }}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("create the state directory: %w", err)
+	}
+	if err := checkPrivate(path); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"lock", "runs"} {
+		if err := d.mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("create the state directory: %w", err)
 		}
-		if err := checkPrivate(dir); err != nil {
+		if err := checkPrivate(filepath.Join(path, name)); err != nil {
 			return nil, err
 		}
 	}
-	return &StateDir{path}, nil
+	return d, nil
 }
 
 // ErrUnsafe means that somebody else could have written what we would read.
@@ -44,63 +55,124 @@ func checkPrivate(dir string) error {
 	if err := unix.Lstat(dir, &st); err != nil {
 		return &fs.PathError{Op: "lstat", Path: dir, Err: err}
 	}
-	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return fmt.Errorf("%s is not a directory: %w", dir, ErrUnsafe)
+	}
+	return checkOwner(dir, &st)
+}
+
+// checkOwner refuses what belongs to somebody else than us or root, or can be written to by others.
+func checkOwner(path string, st *unix.Stat_t) error {
+	switch {
 	case int(st.Uid) != os.Geteuid() && st.Uid != 0:
-		return fmt.Errorf("%s belongs to uid %d: %w", dir, st.Uid, ErrUnsafe)
+		return fmt.Errorf("%s belongs to uid %d: %w", path, st.Uid, ErrUnsafe)
 	case st.Mode&0o022 != 0:
-		return fmt.Errorf("%s can be written to by others (mode %#o): %w; chmod 700 it after looking at what is in it",
-			dir, st.Mode&0o777, ErrUnsafe)
+		return fmt.Errorf("%s can be written to by others (mode %#o): %w; chmod it after looking at what is in it",
+			path, st.Mode&0o777, ErrUnsafe)
 	}
 	return nil
 }
 
+// open opens a file or directory below the state directory.
+func (d *StateDir) open(name string, flags int) (*os.File, error) {
+	path := filepath.Join(d.path, name)
+	fail := func(err error) (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: path, Err: err} }
+	dir, err := unix.Open(d.path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(dir)
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NONBLOCK), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	if flags&unix.O_CREAT != 0 {
+		how.Mode = 0o600
+	}
+	fd, err := unix.Openat2(dir, name, &how)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return fail(fmt.Errorf("it is a symlink, or behind one: %w", ErrUnsafe))
+	case err != nil:
+		return fail(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return fail(err)
+	}
+	kind := st.Mode & unix.S_IFMT
+	err = checkOwner(path, &st)
+	if err == nil && (kind != unix.S_IFDIR && kind != unix.S_IFREG || kind == unix.S_IFREG && st.Nlink != 1) {
+		err = fmt.Errorf("%s is not a plain file: %w", path, ErrUnsafe)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// mkdir makes a directory, the parents of which are there.
+func (d *StateDir) mkdir(name string) error {
+	return d.atParent(name, func(fd int, base string) error { return unix.Mkdirat(fd, base, 0o700) })
+}
+
+func (d *StateDir) rmdir(run string) error {
+	return d.atParent(runPath(run), func(fd int, base string) error { return unix.Unlinkat(fd, base, unix.AT_REMOVEDIR) })
+}
+
+func (d *StateDir) atParent(name string, f func(fd int, base string) error) error {
+	dir, err := d.open(filepath.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := f(int(dir.Fd()), filepath.Base(name)); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return nil
+}
+
+func (d *StateDir) syncDir(name string) error {
+	f, err := d.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
 // RunDir is where a run keeps its files.
-func (d *StateDir) RunDir(run string) string { return filepath.Join(d.path, "runs", run) }
+func (d *StateDir) RunDir(run string) string { return filepath.Join(d.path, runPath(run)) }
+
+// runPath is the path of a run's directory, or of a file in it, below the state directory.
+func runPath(run string, name ...string) string {
+	return filepath.Join(append([]string{"runs", run}, name...)...)
+}
+
+// checkRun refuses names that are not those of a run: they come from command lines.
+func checkRun(run string) error {
+	if run == "" || strings.HasPrefix(run, ".") || strings.ContainsAny(run, "/\x00") {
+		return fmt.Errorf("%q is not the name of a run: `xfrm-plan status` lists those there are", run)
+	}
+	return nil
+}
 
 // Runs lists the runs, the oldest first: a run's name begins with its time.
 func (d *StateDir) Runs() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(d.path, "runs"))
+	dir, err := d.open("runs", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
 	var runs []string
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() && checkRun(e.Name()) == nil {
 			runs = append(runs, e.Name())
 		}
 	}
 	slices.Sort(runs)
 	return runs, nil
 }
-
-// ErrLocked means that another run is at work in the network namespace.
-var ErrLocked = errors.New("another run is at work in this network namespace")
-
-// Lock is held by the one run of a network namespace. The kernel lets go of it when the process ends, however it does.
-type Lock struct{ f *os.File }
-
-// Lock takes the lock of the network namespace, or returns ErrLocked with who holds it.
-func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
-	path := filepath.Join(d.path, "lock", strconv.FormatUint(cookie, 10))
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(path)
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w (process %s)", ErrLocked, strings.TrimSpace(string(holder)))
-		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	// For people and the message above only.
-	_ = f.Truncate(0)
-	_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
-	return &Lock{f}, nil
-}
-
-// Close lets go.
-func (l *Lock) Close() error { return l.f.Close() }

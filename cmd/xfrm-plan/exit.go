@@ -90,7 +90,8 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &invalid), errors.Is(err, schema.ErrInsecure), errors.Is(err, schema.ErrNotRegular):
 		return exitInvalid
-	case errors.Is(err, xfrm.ErrNotPermitted), errors.Is(err, xfrm.ErrNotSupported), errors.Is(err, xfrm.ErrNoXFRM):
+	case errors.Is(err, xfrm.ErrNotPermitted), errors.Is(err, xfrm.ErrNotSupported), errors.Is(err, xfrm.ErrNoXFRM),
+		errors.Is(err, rollback.ErrUnsafe):
 		return exitHostCannot
 	case errors.Is(err, rollback.ErrLocked):
 		return exitBusy
@@ -103,7 +104,7 @@ func exitOfRun(r *executor.Report, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case r.Count(executor.Stuck) != 0:
+	case r.Unsettled() != 0:
 		return exitNotUndone
 	case r.Interrupted:
 		return exitInterrupted

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -86,26 +88,68 @@ func (p *program) undoing(yes bool, work func(*undo) error) error {
 }
 
 func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
+	bygone, err := u.state.Bygone(p.netns, u.cookie)
+	if err != nil {
+		return err
+	}
+	if bygone > 0 {
+		_ = p.say("%d unfinished runs of an earlier boot or network namespace have nothing left to undo; they are marked so.", bygone)
+	}
 	runs, err := u.state.Unfinished(u.cookie)
 	if err != nil {
 		return err
 	}
-	orphans, err := tagged(u.conn)
+	left, err := executor.Left(u.conn)
 	if err != nil {
 		return err
 	}
-	if len(runs) == 0 && orphans == 0 {
+	if len(runs) == 0 && left == 0 {
 		return p.say("Nothing to recover in %v.", u.ns)
 	}
-	if err := p.ask(u.yes, fmt.Sprintf("Recover %d unfinished runs and %d left-over policies in %v?", len(runs), orphans, u.ns)); err != nil {
+	usable, damaged := p.sortOut(u, runs)
+	question := fmt.Sprintf("Recover %d unfinished runs and %d left-over policies in %v?", len(usable), left, u.ns)
+	if len(damaged) != 0 {
+		question = fmt.Sprintf("The journal of %s can't be used. Recover %d other runs, and go by what the kernel holds for the rest: remove block policies "+
+			"where protection is whole, leave SAs where they are in %v?", strings.Join(damaged, ", "), len(usable), u.ns)
+	}
+	if err := p.ask(u.yes, question); err != nil {
 		return err
 	}
-	slices.Reverse(runs) // the latest first: it worked on what the earlier ones left
-	for _, run := range runs {
-		if err := p.settleRun(ctx, u, run, forward); err != nil {
-			return err
+	towards := executor.Undone
+	if forward {
+		towards = executor.Done
+	}
+	var failures []error
+	for _, past := range slices.Backward(usable) { // the latest first: it worked on what the earlier ones left
+		if err := p.settleRun(ctx, u, past, towards); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			failures = append(failures, err)
 		}
 	}
+	if len(failures) != 0 { // the blocks that are left are not orphans
+		return &exitError{exitNotUndone, errors.Join(failures...)}
+	}
+	return p.orphans(u, damaged)
+}
+
+// sortOut reads the journals of the runs.
+func (p *program) sortOut(u *undo, runs []string) (usable []*rollback.Past, damaged []string) {
+	for _, run := range runs {
+		past, err := u.state.ReadJournal(run)
+		if err != nil {
+			_ = p.say("Run %s: %v.", run, err)
+			damaged = append(damaged, run)
+			continue
+		}
+		usable = append(usable, past)
+	}
+	return usable, damaged
+}
+
+// orphans removes what no journal tells of. Where nothing remains of them, damaged journals are set aside.
+func (p *program) orphans(u *undo, damaged []string) error {
 	n, err := executor.Orphans(u.conn)
 	if n > 0 {
 		_ = p.say("%d left-over policies removed.", n)
@@ -113,76 +157,82 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 	if err != nil {
 		return &exitError{exitNotUndone, err}
 	}
+	for _, run := range damaged {
+		if err := u.state.SetAside(run); err != nil {
+			return err
+		}
+		_ = p.say("The journal of run %s is set aside. Look with `xfrm-plan plan` at where its tunnels are.", run)
+	}
 	return nil
 }
 
-func tagged(conn *xfrm.Conn) (n int, err error) {
-	policies, err := conn.Policies()
-	for i := range policies {
-		if policies[i].Tagged() {
-			n++
-		}
-	}
-	return n, err
-}
-
 func (p *program) rollback(ctx context.Context, u *undo, args []string) error {
-	run, err := p.runToUndo(u, args)
-	if err != nil || run == "" {
+	past, err := p.runToUndo(u, args)
+	if err != nil || past == nil {
 		return err
 	}
-	if err := p.ask(u.yes, fmt.Sprintf("Undo run %s in %v?", run, u.ns)); err != nil {
+	if err := p.ask(u.yes, fmt.Sprintf("Undo run %s in %v?", past.Header.Run, u.ns)); err != nil {
 		return err
 	}
-	return p.settleRun(ctx, u, run, false)
+	return p.settleRun(ctx, u, past, executor.Undone)
 }
 
-// runToUndo picks the run: the one that is named, or the last of this boot and namespace. Empty means that there is
-// nothing to undo, which has been said.
-func (p *program) runToUndo(u *undo, args []string) (string, error) {
+// runToUndo picks the run: the one that is named, or the last of this boot and namespace that has moved something. Nil
+// means that there is nothing to undo, which has been said.
+func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
 	boot, err := rollback.BootID()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	runs := args
 	if len(runs) == 0 {
 		if runs, err = u.state.Runs(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	for _, run := range slices.Backward(runs) {
+	var last *rollback.Past
+	for _, run := range runs {
 		past, err := u.state.ReadJournal(run)
-		if err != nil {
-			return "", err
-		}
-		if past.Header.BootID == boot && past.Header.Cookie == u.cookie {
-			return run, nil
+		switch {
+		case err != nil && len(args) != 0:
+			return nil, err
+		case err != nil, past.Header.BootID != boot, past.Header.Cookie != u.cookie, len(past.Transactions) == 0:
+		case len(args) == 0 && past.Ended && past.Done() == 0: // undone already, or it did nothing
+		case last == nil || past.Header.Started.After(last.Header.Started):
+			last = past
 		}
 	}
-	return "", p.say("Nothing to undo in %v: no run of this boot touched it.", u.ns)
+	if last == nil {
+		return nil, p.say("Nothing to undo in %v: no run of this boot left anything moved there.", u.ns)
+	}
+	return last, nil
 }
 
-// settleRun brings every transaction of a run to one end, and notes in its journal that it is over.
-func (p *program) settleRun(ctx context.Context, u *undo, run string, forward bool) error {
-	past, err := u.state.ReadJournal(run)
-	if err != nil {
+// settleRun brings every transaction of a run to one end, and notes in its journal that it is over. A run that is over
+// already is not touched unless its journal can be written: a crash on the way would leave blocks that nobody knows of.
+func (p *program) settleRun(ctx context.Context, u *undo, past *rollback.Past, towards executor.Outcome) error {
+	run := past.Header.Run
+	journal, err := u.state.Resume(run, towards, time.Now())
+	if err != nil && past.Ended {
+		journal.Close()
 		return err
 	}
-	txs := past.Transactions
-	if !forward {
-		txs = past.Reversed()
-	}
 	view := &undoView{p, run}
-	report, err := executor.Finish(ctx, txs, executor.Config{Conn: u.conn, Run: run, Emit: view.event})
-	if err == nil {
-		if err := u.state.MarkEnded(run); err != nil {
-			return err
-		}
-		return view.end(report, forward)
+	report, failed := executor.Finish(ctx, past.Transactions, towards, executor.Config{Conn: u.conn, Journal: journal, Run: run, Emit: view.event})
+	report.Plan = past.Header.Plan
+	if failed == nil {
+		err = journal.End()
+	} else {
+		journal.Close()
 	}
-	code := exitNotUndone
-	if report.Count(executor.Stuck) == 0 && errors.Is(err, executor.ErrInterrupted) {
-		code = exitInterrupted
+	err = errors.Join(err, u.state.WriteReport(report))
+	switch {
+	case failed != nil && report.Unsettled() == 0 && report.Interrupted:
+		return &exitError{exitInterrupted, errors.Join(failed, err)}
+	case failed != nil:
+		return &exitError{exitNotUndone, errors.Join(failed, err)}
+	case err != nil:
+		return err
 	}
-	return &exitError{code, err}
+	return view.end(report, towards)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -76,13 +77,18 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		OnError: doc.OnError, Parallelism: doc.Transaction.Parallelism,
 	})
 	// A run with a group that is neither old nor new is not over: recover has it to finish.
-	var endErr error
-	if report.Count(executor.Stuck) == 0 {
-		endErr = journal.End()
+	if report.Unsettled() == 0 {
+		err = journal.End()
 	} else {
-		endErr = journal.Close()
+		err = journal.Close()
 	}
-	err = errors.Join(endErr, state.WriteReport(report))
+	if errors.Is(runErr, executor.ErrJournal) {
+		err = nil // it has been said, and the run was undone for it
+	}
+	if err != nil {
+		err = fmt.Errorf("the run is over, but its journal can't say so; `xfrm-plan recover --forward` will find it as it is: %w", err)
+	}
+	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)
 	return exitOfRun(report, runErr), err
 }

@@ -13,10 +13,12 @@ import (
 )
 
 func (p *program) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:         "status [RUN]",
-		Short:       "Show what runs have done",
-		Long:        "status lists the runs of this host, or shows one of them group by group.",
+	var journal bool
+	c := &cobra.Command{
+		Use:   "status [RUN]",
+		Short: "Show what runs have done",
+		Long: "status lists the runs of this host, or shows one of them group by group, or with --journal record by record what\n" +
+			"it meant to do. The last 100 runs are kept, and all of the last 30 days.",
 		Annotations: exitHelp(exitOK, exitUnexpected),
 		Args:        cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -24,16 +26,27 @@ func (p *program) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(args) == 1 {
+			switch {
+			case journal && len(args) != 1:
+				return exitWith(exitUnexpected, "--journal needs the name of a run: `xfrm-plan status` lists them")
+			case journal:
+				return state.PrintJournal(p.out, args[0])
+			case len(args) == 1:
 				return p.statusOf(state, args[0])
 			}
 			return p.statusAll(state)
 		},
 	}
+	c.Flags().BoolVar(&journal, "journal", false, "print the journal of the run")
+	return c
 }
 
 func (p *program) statusAll(state *rollback.StateDir) error {
 	runs, err := state.Runs()
+	if err != nil {
+		return err
+	}
+	boot, err := rollback.BootID()
 	if err != nil {
 		return err
 	}
@@ -54,13 +67,8 @@ func (p *program) statusAll(state *rollback.StateDir) error {
 			all = append(all, line{Run: run, State: "unreadable", Unreadable: err.Error()})
 			continue
 		}
-		l := line{Run: run, Plan: past.Header.Plan, NetNS: past.Header.NetNS, Started: past.Header.Started, State: past.State(),
-			Groups: len(past.Transactions)}
-		for _, o := range past.Outcomes {
-			if o == executor.Done {
-				l.Done++
-			}
-		}
+		l := line{Run: run, Plan: past.Header.Plan, NetNS: past.Header.NetNS, Started: past.Header.Started, State: past.State(boot),
+			Done: past.Done(), Groups: len(past.Transactions)}
 		all = append(all, l)
 	}
 	if p.json() {
@@ -80,6 +88,10 @@ func (p *program) statusOf(state *rollback.StateDir, run string) error {
 	if err != nil {
 		return err
 	}
+	boot, err := rollback.BootID()
+	if err != nil {
+		return err
+	}
 	report, err := state.ReadReport(run)
 	if err != nil {
 		return err
@@ -89,9 +101,9 @@ func (p *program) statusOf(state *rollback.StateDir, run string) error {
 			rollback.Header
 			State  string           `json:"state"`
 			Report *executor.Report `json:"report,omitempty"`
-		}{past.Header, past.State(), report})
+		}{past.Header, past.State(boot), report})
 	}
-	fmt.Fprintf(p.out, "Run %s of plan %s: %s\n", run, past.Header.Plan, past.State())
+	fmt.Fprintf(p.out, "Run %s of plan %s: %s\n", run, past.Header.Plan, past.State(boot))
 	for i := range past.Transactions {
 		t := &past.Transactions[i]
 		fmt.Fprintf(p.out, "  %-10s %s (%d SAs, %d policies)\n", outcomeOf(past, t.Name), t.Name, len(t.Moves), len(t.Policies))

@@ -44,8 +44,12 @@ func (v *textView) event(l *lane, e executor.Event) {
 			review.Duration(e.Span))
 	case executor.GroupFailed:
 		fmt.Fprintf(v.w, "%s%s: failed: %s\n", prefix, e.Group, e.Text)
+	case executor.GroupSkipped:
+		fmt.Fprintf(v.w, "%s%s: not touched: %s\n", prefix, e.Group, e.Text)
 	case executor.GroupUndone:
 		fmt.Fprintf(v.w, "%s%s: undone, as before\n", prefix, e.Group)
+	case executor.GroupUnknown:
+		fmt.Fprintf(v.w, "%s%s: NOT KNOWN: %s; `xfrm-plan recover` finds out\n", prefix, e.Group, e.Text)
 	case executor.GroupStuck:
 		fmt.Fprintf(v.w, "%s%s: NOT undone, its traffic stays blocked: %s\n", prefix, e.Group, e.Text)
 	case executor.Note:
@@ -58,7 +62,7 @@ func (v *textView) report(l *lane, r *executor.Report, err error) {
 	defer v.mu.Unlock()
 	fmt.Fprintf(v.w, "\nRun %s in %s, %s: %d of %d groups done", r.Run, l.ns, review.Duration(r.Ended.Sub(r.Started)),
 		r.Count(executor.Done), len(r.Groups))
-	for _, o := range []executor.Outcome{executor.Undone, executor.Stuck, executor.Untouched} {
+	for _, o := range []executor.Outcome{executor.Undone, executor.Stuck, executor.Unknown, executor.Untouched} {
 		if n := r.Count(o); n != 0 {
 			fmt.Fprintf(v.w, ", %d %s", n, o)
 		}
@@ -88,20 +92,24 @@ func (v *undoView) event(e executor.Event) {
 		return
 	}
 	switch e.Kind {
-	case executor.GroupDone:
+	case executor.GroupDone, executor.GroupUndone:
 		fmt.Fprintf(v.p.out, "[%d/%d] %s: settled\n", e.Done, e.Total, e.Group)
+	case executor.Note:
+		fmt.Fprintf(v.p.out, "%s: note: %s\n", e.Group, e.Text)
+	case executor.GroupUnknown:
+		fmt.Fprintf(v.p.out, "[%d/%d] %s: NOT KNOWN: %s\n", e.Done, e.Total, e.Group, e.Text)
 	case executor.GroupStuck:
 		fmt.Fprintf(v.p.out, "[%d/%d] %s: NOT settled, its traffic stays blocked: %s\n", e.Done, e.Total, e.Group, e.Text)
 	}
 }
 
-func (v *undoView) end(r *executor.Report, forward bool) error {
+func (v *undoView) end(r *executor.Report, towards executor.Outcome) error {
 	where := "old"
-	if forward {
+	if towards == executor.Done {
 		where = "new"
 	}
 	return v.p.say("Run %s: %d of %d groups are at the %s addresses, nothing of the run is left over.", v.run,
-		r.Count(executor.Done), len(r.Groups), where)
+		r.Count(towards), len(r.Groups), where)
 }
 
 // say prints a sentence, as JSON where that is wanted.

@@ -1,0 +1,42 @@
+package rollback
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked means that another run is at work in the network namespace.
+var ErrLocked = errors.New("another run is at work in this network namespace")
+
+// Lock is held by the one run of a network namespace. The kernel lets go of it when the process ends, however it does.
+type Lock struct{ f *os.File }
+
+// Lock takes the lock of the network namespace, or returns ErrLocked with who holds it.
+func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
+	f, err := d.open(filepath.Join("lock", strconv.FormatUint(cookie, 10)), unix.O_RDWR|unix.O_CREAT)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder, _ := io.ReadAll(io.LimitReader(f, 20))
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w (process %s)", ErrLocked, strings.TrimSpace(string(holder)))
+		}
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	// For people and the message above only.
+	_ = f.Truncate(0)
+	_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
+	return &Lock{f}, nil
+}
+
+// Close lets go.
+func (l *Lock) Close() error { return l.f.Close() }

@@ -1,0 +1,97 @@
+package rollback
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+)
+
+// PrintJournal writes the journal of a run for people: every record with its offset, and where and how it breaks off. A
+// journal that was set aside is printed too.
+func (d *StateDir) PrintJournal(w io.Writer, run string) error {
+	b, err := d.read(run, journalName)
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = d.read(run, asideName)
+	}
+	if err != nil {
+		return fmt.Errorf("read the journal of run %s: %w", run, err)
+	}
+	var sum uint32
+	for at := 0; at < len(b); {
+		payload, _, next, err := nextFrame(b[at:], sum)
+		if err != nil {
+			fmt.Fprintf(w, "%8d  %v: %d bytes are left\n", at, err, len(b)-at)
+			return nil
+		}
+		fmt.Fprintf(w, "%8d  ", at)
+		if err := printRecord(w, payload); err != nil {
+			fmt.Fprintf(w, "%v\n", err)
+			return nil
+		}
+		at, sum = at+frameHeader+len(payload), next
+	}
+	return nil
+}
+
+func printRecord(w io.Writer, payload []byte) error {
+	p := &Past{Outcomes: map[string]executor.Outcome{}}
+	if err := p.record(payload, len(payload) > 0 && payload[0] == kindHeader); err != nil {
+		return err
+	}
+	switch payload[0] {
+	case kindHeader:
+		h := &p.Header
+		fmt.Fprintf(w, "run %s of plan %s (sha256 %s), begun %s\n", h.Run, h.Plan, h.Digest, h.Started.Format(time.RFC3339))
+		fmt.Fprintf(w, "          boot %s, network namespace %s (cookie %d), format %d\n", h.BootID, netnsName(h.NetNS), h.Cookie, h.Version)
+	case kindIntent:
+		printTransaction(w, &p.Transactions[0])
+	case kindSettled:
+		for group, outcome := range p.Outcomes {
+			fmt.Fprintf(w, "settled: %s is %s\n", group, outcome)
+		}
+	case kindResumed:
+		fmt.Fprintf(w, "resumed at %s, to bring every group to %s\n", p.Resumed[0].At.Format(time.RFC3339), p.Resumed[0].Towards)
+	case kindEnd:
+		if p.EndedBecause != "" {
+			fmt.Fprintf(w, "end: %s\n", p.EndedBecause)
+		} else {
+			fmt.Fprintln(w, "end")
+		}
+	}
+	return nil
+}
+
+func netnsName(name string) string {
+	if name == "" {
+		return "that apply ran in"
+	}
+	return name
+}
+
+func printTransaction(w io.Writer, t *executor.Transaction) {
+	fmt.Fprintf(w, "intent: %s\n", t.Name)
+	for i := range t.Moves {
+		m := &t.Moves[i]
+		fmt.Fprintf(w, "          SA %v from %v: to %v from %v\n", m.There.ID, m.Back.NewSrc.IP(m.Back.NewFamily),
+			m.There.Target().DstIP(), m.There.NewSrc.IP(m.There.NewFamily))
+	}
+	for i := range t.Policies {
+		pc := &t.Policies[i]
+		fmt.Fprintf(w, "          policy %v %v (index %d)", pc.Old.Dir, pc.Old.Sel, pc.Old.Index)
+		if pc.New == nil {
+			fmt.Fprint(w, ": stays\n")
+			continue
+		}
+		fmt.Fprintln(w)
+		for j := range pc.Old.Templates {
+			fmt.Fprintf(w, "            - %v\n", pc.Old.Templates[j])
+		}
+		for j := range pc.New.Templates {
+			fmt.Fprintf(w, "            + %v\n", pc.New.Templates[j])
+		}
+	}
+}
