@@ -57,12 +57,21 @@ func (c *computation) moves() {
 			ID: sa.ID, OldMark: sa.Mark, NewSel: sa.Sel, NewReqid: sa.Reqid,
 			NewSrc: src.addr, NewDst: dst.addr, NewFamily: dst.family,
 		}}
+		v.anyFamily()
 		set := c.doc.changes(sa, dir)
 		if changed := c.override(v, &set); !changed && src.addr == sa.Src && dst.addr == sa.ID.Dst {
 			continue
 		}
 		c.check(v)
 		c.moved[i] = v
+	}
+}
+
+// anyFamily lets a transport-mode SA that takes packets between any addresses take them in its new family too. Without
+// being asked the kernel gives such an SA the selector 0.0.0.0/0, and it refuses to move it to another family with that.
+func (v *move) anyFamily() {
+	if v.sa.Mode == xfrm.ModeTransport && v.m.NewFamily != v.sa.ID.Family && v.m.NewSel.SrcLen == 0 && v.m.NewSel.DstLen == 0 {
+		v.m.NewSel.Family = xfrm.FamilyUnspec
 	}
 }
 
