@@ -41,7 +41,7 @@ var variants = []struct {
 	{"transport-follows", "strongswan-transport", hostToHost},
 	{"transport-follows-manual", "manual-transport-hosts", hostToHost},
 	{"transport-follows-to-ipv6", "manual-transport-hosts", func(d *plan.Document) { hostToHost(d); toIPv6(d) }},
-	{"beet-follows", "strongswan-beet", hostToHost},
+	{"tunnel-between-hosts-follows", "strongswan-between-hosts", hostToHost},
 	{"dual-stack-to-ipv6", "strongswan-dual-stack", toIPv6},
 	{"ipcomp-to-ipv6", "strongswan-ipcomp", toIPv6},
 	{"one-end-to-ipv6", "strongswan-dual-stack", func(d *plan.Document) {

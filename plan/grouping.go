@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"bytes"
+
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
@@ -32,6 +34,7 @@ func link(inv *Inventory) *links {
 	l.linkTemplates(inv)
 	l.linkMirrored(inv)
 	l.linkPairs(inv)
+	l.linkAlone(inv)
 	l.directions(inv)
 	return l
 }
@@ -129,26 +132,48 @@ func (l *links) linkMirrored(inv *Inventory) {
 // linkPairs joins SAs of one reqid between the same two hosts: a Child SA's two directions, those that are about to be
 // rekeyed away, and the per-CPU ones.
 func (l *links) linkPairs(inv *Inventory) {
-	type pair struct {
-		a, b   xfrm.Address
-		family xfrm.Family
-		reqid  uint32
-	}
 	seen := make(map[pair]int32, len(inv.SAs)/2)
 	for i := range inv.SAs {
 		sa := &inv.SAs[i]
-		if sa.Reqid == 0 || sa.Larval() {
+		if sa.Reqid != 0 && !sa.Larval() {
+			l.joinPair(seen, pairOf(sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid), int32(i))
+		}
+	}
+}
+
+// linkAlone joins policies that no SA satisfies by the SAs that they ask for, as if there were some.
+func (l *links) linkAlone(inv *Inventory) {
+	seen := make(map[pair]int32)
+	for pi := range inv.Policies {
+		p := &inv.Policies[pi]
+		if len(p.Templates) == 0 || p.Tagged() || len(l.ofPolicy(pi)) != 0 {
 			continue
 		}
-		k := pair{sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid}
-		if string(k.a[:]) > string(k.b[:]) {
-			k.a, k.b = k.b, k.a
+		if t := &p.Templates[0]; t.Reqid != 0 && !t.Dst.IsAny() {
+			l.joinPair(seen, pairOf(t.Src, t.Dst, t.Family, t.Reqid), l.offset+int32(pi))
 		}
-		if first, ok := seen[k]; ok {
-			l.join(first, int32(i))
-		} else {
-			seen[k] = int32(i)
-		}
+	}
+}
+
+// pair is two hosts, whichever is the source, and a reqid.
+type pair struct {
+	a, b   xfrm.Address
+	family xfrm.Family
+	reqid  uint32
+}
+
+func pairOf(a, b xfrm.Address, f xfrm.Family, reqid uint32) pair {
+	if bytes.Compare(a[:], b[:]) > 0 {
+		a, b = b, a
+	}
+	return pair{a, b, f, reqid}
+}
+
+func (l *links) joinPair(seen map[pair]int32, k pair, i int32) {
+	if first, ok := seen[k]; ok {
+		l.join(first, i)
+	} else {
+		seen[k] = i
 	}
 }
 

@@ -41,7 +41,7 @@ func (c *computation) claims() (holder []int32) {
 			c.ambiguous(i, v)
 			to := v.target()
 			wanted.each(to.id, func(j int32) {
-				if to.clashes(c.moved[j].target()) {
+				if to.clashes(c.moved[j].target()) && !v.source().clashes(c.moved[j].source()) { // else they are ambiguous already
 					c.refuse(SlugSameTarget, fmt.Sprintf("SA %v and SA %v would both become %v", c.inv.SAs[j].ID, v.sa.ID, to.id),
 						"exclude one of them, or re-key it first so that its SPI changes")
 				}

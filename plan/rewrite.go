@@ -119,7 +119,7 @@ func (w *rewriting) checkTraffic(tunnel bool) bool {
 	}
 	if admits(&w.p.Sel, from.src, from.dst, from.family) && !admits(&w.sel, to.src, to.dst, to.family) {
 		w.c.refuse(SlugTransportSelector,
-			fmt.Sprintf("policy %v %v is for the old addresses of transport-mode SA %v: at the new ones its traffic would leave in the clear",
+			fmt.Sprintf("policy %v %v is for the old addresses of transport-mode SA %v: at the new ones its traffic would match no policy",
 				w.p.Dir, w.p.Sel, v.sa.ID),
 			"let selectors that are single hosts follow: overrides.set.selector: host-to-host; widen others in the IKE configuration")
 		return false

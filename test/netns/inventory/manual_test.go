@@ -5,6 +5,8 @@ package inventory
 import (
 	"strings"
 	"testing"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
 
 // Keys of the SAs that ip makes. Nobody sends anything through them.
@@ -68,12 +70,15 @@ var manual = []struct{ name, script string }{
 		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 10 mode tunnel AEAD`},
 	{"manual-per-cpu-and-larval", `
 		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 11 mode tunnel AEAD dir out
-		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1002 reqid 11 mode tunnel AEAD dir out pcpu-num 0
 		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2001 reqid 11 mode tunnel AEAD dir in
-		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2002 reqid 11 mode tunnel AEAD dir in pcpu-num 0
 		xfrm state allocspi src 203.0.113.1 dst 192.0.2.1 proto esp reqid 11 mode tunnel min 0x2003 max 0x2003
 		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 11 mode tunnel
 		xfrm policy add src 10.2.0.0/24 dst 10.1.0.0/24 dir in priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 11 mode tunnel`},
+	{"manual-beet", `
+		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 16 mode beet AEAD sel src 10.1.0.1/32 dst 10.2.0.1/32
+		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2001 reqid 16 mode beet AEAD sel src 10.2.0.1/32 dst 10.1.0.1/32
+		xfrm policy add src 10.1.0.1/32 dst 10.2.0.1/32 dir out priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 16 mode beet
+		xfrm policy add src 10.2.0.1/32 dst 10.1.0.1/32 dir in priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 16 mode beet`},
 	{"manual-sub-policy", `
 		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 12 mode tunnel AEAD
 		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out ptype sub priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 12 mode tunnel
@@ -104,7 +109,30 @@ func TestRecordManual(t *testing.T) {
 			n := newNetNS(t)
 			n.ip("addr add 192.0.2.1/24 dev lo")
 			n.ip(keys.Replace(m.script))
+			if strings.HasPrefix(m.name, "manual-per-cpu") {
+				n.perCPU()
+			}
 			n.record(m.name, "ip, as administrator:\n"+strings.ReplaceAll(m.script, "\t", ""))
 		})
+	}
+}
+
+// perCPU adds an SA for CPU 0 each way, which this ip can't.
+func (n *netns) perCPU() {
+	n.t.Helper()
+	sas, err := n.conn.SAs()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, sa := range sas {
+		if sa.Larval() {
+			continue
+		}
+		sa.ID.SPI += 0x10
+		sa.CPU = 0
+		key := xfrmtest.Algorithms{AEAD: &xfrmtest.Algorithm{Name: "rfc4106(gcm(aes))", Key: make([]byte, 20), ICV: 128}}
+		if err := xfrmtest.AddSA(n.conn, sa, key); err != nil {
+			n.t.Fatal(err)
+		}
 	}
 }

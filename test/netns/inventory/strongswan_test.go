@@ -158,7 +158,7 @@ var ikeKinds = []ikeKind{
 	{name: "strongswan-marks", left: leftNets, right: rightNets, child: "mark_in = 1/0xff\nmark_in_sa = yes\nmark_out = 2/0xff"},
 	{name: "strongswan-set-mark", left: leftNets, right: rightNets, child: "set_mark_out = 7/0xf"},
 	{name: "strongswan-transport", left: "dynamic", right: "dynamic", child: "mode = transport"},
-	{name: "strongswan-beet", left: "dynamic", right: "dynamic", child: "mode = beet"},
+	{name: "strongswan-between-hosts", left: "dynamic", right: "dynamic"},
 	{name: "strongswan-ipcomp", left: leftNets, right: rightNets, child: "ipcomp = yes"},
 	{name: "strongswan-ah", left: leftNets, right: rightNets, child: "ah_proposals = sha256"},
 }
