@@ -20,6 +20,7 @@ func (c *computation) rewrites() {
 		}
 		templates = append(templates[:0], p.Templates...)
 		sel, ok := c.rewrite(pi, templates)
+		alignFamilies(templates)
 		if !ok || sel == p.Sel && slices.Equal(templates, p.Templates) {
 			continue
 		}
@@ -67,7 +68,7 @@ type rewriting struct {
 	p    *xfrm.Policy
 	sel  xfrm.Selector
 	seen bool  // sel has been agreed upon
-	user *move // the first SA of it that moves
+	user *move // the first of its SAs that move, in the plan's order
 }
 
 // template changes t to go with what its SAs become. It is not ok, and refused, if they part ways.
@@ -78,7 +79,7 @@ func (w *rewriting) template(t *xfrm.Template, users []int32) bool {
 		if v := w.c.moved[i]; v != nil {
 			want = followed(&old, v)
 			sel = w.followed(v)
-			if w.user == nil {
+			if w.user == nil || compareSAs(v.sa, w.user.sa) < 0 {
 				w.user = v
 			}
 		}
@@ -143,6 +144,17 @@ func followed(t *xfrm.Template, v *move) xfrm.Template {
 		next.Reqid = v.m.NewReqid
 	}
 	return next
+}
+
+// alignFamilies gives transport-mode templates with wildcard addresses the family of the tunnel in front of them, whose
+// addresses they take over.
+func alignFamilies(templates []xfrm.Template) {
+	for i := range templates {
+		t := &templates[i]
+		if i > 0 && t.Mode == xfrm.ModeTransport && t.Src.IsAny() && t.Dst.IsAny() {
+			t.Family = templates[i-1].Family
+		}
+	}
 }
 
 // checkKeys refuses to give a policy the selector of another one: the kernel would take it for the same policy.
