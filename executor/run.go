@@ -32,7 +32,8 @@ type Config struct {
 	Run     string      // its identity
 
 	OnError     plan.OnError
-	Parallelism int // groups at once; 0 is DefaultParallelism
+	Checks      plan.Checks // those after a wave; Preflight makes those before
+	Parallelism int         // groups at once; 0 is DefaultParallelism
 }
 
 // DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them, so that what
@@ -123,6 +124,12 @@ func (r *run) waves(ctx context.Context) error {
 	var failures *multierror.Error
 	for i := range r.plan.Waves {
 		w := &r.plan.Waves[i]
+		if w.Pause > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(w.Pause):
+			}
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -134,12 +141,6 @@ func (r *run) waves(ctx context.Context) error {
 			}
 		}
 		r.event(Event{Kind: WaveDone, Wave: w.Name})
-		if w.Pause > 0 && i < len(r.plan.Waves)-1 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(w.Pause):
-			}
-		}
 	}
 	return failures.ErrorOrNil()
 }

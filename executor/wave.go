@@ -48,6 +48,11 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 		})
 	}
 	_ = workers.Wait() // the workers' errors are in failures
+	if ctx.Err() == nil && !stop() {
+		if err := r.gate(ctx, w); err != nil {
+			failures = multierror.Append(failures, err)
+		}
+	}
 	return failures.ErrorOrNil()
 }
 

@@ -1,0 +1,149 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// gatePoll is how often the gate after a wave looks for inbound packets: often enough for people who wait, seldom
+// enough that a thousand tunnels cost the kernel nothing.
+const gatePoll = 200 * time.Millisecond
+
+// gate makes the plan's checks after a wave. A group that does not pass is undone, unless onError undoes the whole run
+// anyway, and its failure is the gate's error.
+func (r *run) gate(ctx context.Context, w *plan.Wave) error {
+	var failures *multierror.Error
+	failing := r.failing(ctx, w)
+	for _, gi := range slices.Sorted(maps.Keys(failing)) {
+		err := failing[gi]
+		r.problem(gi, err)
+		r.event(Event{Kind: GroupFailed, Wave: w.Name, Group: r.txs[gi].Name, Text: err.Error()})
+		if r.cfg.OnError != plan.OnErrorRollback {
+			err = errors.Join(err, r.undo(gi, time.Now()))
+		}
+		failures = multierror.Append(failures, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
+	}
+	return failures.ErrorOrNil()
+}
+
+// failing runs the checks and says which groups of the wave did not pass, and why.
+func (r *run) failing(ctx context.Context, w *plan.Wave) map[int]error {
+	var done []int
+	for _, gi := range w.Groups {
+		if r.outcome(gi) == Done {
+			done = append(done, gi)
+		}
+	}
+	failed := make(map[int]error)
+	if within := r.cfg.Checks.InboundTraffic; within > 0 && len(done) != 0 {
+		silent, err := r.silent(ctx, done, within)
+		for _, gi := range silent {
+			failed[gi] = fmt.Errorf("no packet came in within %v", within)
+		}
+		if err != nil {
+			for _, gi := range done {
+				failed[gi] = err
+			}
+		}
+	}
+	if len(r.cfg.Checks.Command) != 0 && len(done) != 0 && len(failed) == 0 {
+		if err := r.command(ctx, w); err != nil {
+			for _, gi := range done {
+				failed[gi] = err
+			}
+		}
+	}
+	return failed
+}
+
+// silent waits until an inbound SA of each group has received a packet since it was moved, and returns the groups
+// where none has in time. Of a group with several, as during a rekey, one is enough; a group without any is not asked.
+func (r *run) silent(ctx context.Context, groups []int, within time.Duration) ([]int, error) {
+	deadline := time.Now().Add(within)
+	before, err := r.received(groups)
+	if err != nil {
+		return nil, err
+	}
+	waiting := slices.DeleteFunc(slices.Clone(groups), func(gi int) bool { _, some := before[gi]; return !some })
+	for {
+		now, err := r.received(waiting)
+		if err != nil {
+			return nil, err
+		}
+		waiting = slices.DeleteFunc(waiting, func(gi int) bool { return now[gi] > before[gi] })
+		if len(waiting) == 0 || !time.Now().Before(deadline) {
+			return waiting, nil
+		}
+		select {
+		case <-ctx.Done(): // the run ends and onError decides; nobody has failed
+			return nil, nil
+		case <-time.After(min(gatePoll, time.Until(deadline))):
+		}
+	}
+}
+
+// received reads how many packets the inbound SAs of each group have received in all.
+func (r *run) received(groups []int) (map[int]uint64, error) {
+	q := new(query)
+	packets := make(map[int]uint64, len(groups))
+	for _, gi := range groups {
+		for i := range r.txs[gi].Moves {
+			m := &r.txs[gi].Moves[i]
+			if m.Dir != xfrm.SADirIn {
+				continue
+			}
+			q.ask(xfrm.GetSAStatus(m.There.Target(), m.There.TargetMark()), func(a *xfrm.Answer) {
+				if a != nil {
+					packets[gi] += a.Status.Current.Packets
+				}
+			})
+			packets[gi] += 0 // there is one to wait for, even if nothing has come
+		}
+	}
+	return packets, q.run(r.cfg.Conn)
+}
+
+// command runs the plan's own check. It learns in its environment what it is asked about.
+func (r *run) command(ctx context.Context, w *plan.Wave) error {
+	limit := r.cfg.Checks.CommandTimeout
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	argv := r.cfg.Checks.Command
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "XFRM_PLAN_RUN="+r.cfg.Run, "XFRM_PLAN_WAVE="+w.Name, "XFRM_PLAN_PLAN="+r.plan.Name)
+	cmd.WaitDelay = time.Second // what it has started may hold its output open
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("the check %q did not end within %v", argv[0], limit)
+	}
+	return fmt.Errorf("the check %q failed: %w%s", argv[0], err, lastLine(out))
+}
+
+// lastLine is what a failed check said last, short enough for a report.
+func lastLine(out []byte) string {
+	const most = 200
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	last := strings.ToValidUTF8(lines[len(lines)-1], "?")
+	if last == "" {
+		return ""
+	}
+	if len(last) > most {
+		last = last[:most]
+	}
+	return fmt.Sprintf(": %q", last)
+}
