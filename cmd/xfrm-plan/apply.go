@@ -37,6 +37,9 @@ func (p *program) apply(ctx context.Context, path string, yes bool) error {
 		return err
 	}
 	doc := src.doc
+	if err := notYet(doc); err != nil {
+		return err
+	}
 	if err := inWindow(doc.Window, time.Now()); err != nil {
 		return err
 	}
@@ -125,7 +128,35 @@ func openLane(state *rollback.StateDir, ns target, doc *plan.Document) (*lane, e
 		return l, err
 	}
 	l.plan = plan.Compute(doc, l.inv)
-	return l, nil
+	return l, refuseTwice(state, doc, l.plan, l.cookie)
+}
+
+// refuseTwice adds a refusal to a plan that was applied here already and would move some SAs once more.
+func refuseTwice(state *rollback.StateDir, doc *plan.Document, p *plan.Plan, cookie uint64) error {
+	if p.Empty() || !doc.MeetsItself() {
+		return nil
+	}
+	run, err := state.Applied(doc.Digest, cookie)
+	if err == nil && run != "" {
+		p.RefuseTwice(run)
+	}
+	return err
+}
+
+// notYet refuses what a plan file may say and this version does not do: to leave it out in silence would be worse.
+func notYet(doc *plan.Document) error {
+	var what string
+	switch {
+	case doc.Confirm != 0:
+		what = "confirm"
+	case doc.OnExist == plan.OnExistReestablish:
+		what = "onExist: reestablish"
+	case doc.IKE.Follow == plan.FollowReestablish:
+		what = "ike.follow: reestablish"
+	default:
+		return nil
+	}
+	return exitWith(exitRefused, "this version of xfrm-plan does not do %s yet: leave it out and see to it yourself", what)
 }
 
 // unfinished refuses to start beside a run of the same namespace and boot that never came to its end.
@@ -183,7 +214,19 @@ func (p *program) refusal(lanes []*lane) error {
 			}
 		}
 	}
-	return &exitError{code: exitRefused}
+	return &exitError{code: refusalCode(lanes)}
+}
+
+// refusalCode tells a plan that has to be changed from a host that has to be put in order first.
+func refusalCode(lanes []*lane) int {
+	for _, l := range lanes {
+		for _, r := range l.plan.Refusals {
+			if r.Slug == plan.SlugBlockOrphan {
+				return exitBusy
+			}
+		}
+	}
+	return exitRefused
 }
 
 func nothingToDo(lanes []*lane) bool {
