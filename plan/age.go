@@ -77,10 +77,11 @@ func (c *computation) classes() (classes [][]contender, touched []bool) {
 	of := make([]int32, len(c.inv.Policies))
 	var sizes []int
 	for pi := range c.inv.Policies {
-		k, ok := number[classOf(&c.inv.Policies[pi])]
+		in := classOf(&c.inv.Policies[pi])
+		k, ok := number[in]
 		if !ok {
 			k = len(sizes)
-			number[classOf(&c.inv.Policies[pi])] = k
+			number[in] = k
 			sizes, touched = append(sizes, 0), append(touched, false)
 		}
 		of[pi] = int32(k)

@@ -111,20 +111,20 @@ func (l *links) linkMirrored(inv *Inventory) {
 		ifID uint32
 		typ  xfrm.PolicyType
 	}
-	seen := make(map[mirror]int32, len(inv.Policies)/2)
+	seen := newChains(len(inv.Policies), func(pi int32) mirror {
+		p := &inv.Policies[pi]
+		if p.Dir == xfrm.DirOut {
+			return mirror{p.Sel, p.Mark, p.IfID, p.Type}
+		}
+		return mirror{p.Sel.Reversed(), p.Mark, p.IfID, p.Type}
+	})
 	for pi := range inv.Policies {
 		p := &inv.Policies[pi]
 		if len(p.Templates) == 0 || p.Tagged() {
 			continue
 		}
-		m := mirror{p.Sel, p.Mark, p.IfID, p.Type}
-		if p.Dir != xfrm.DirOut {
-			m.sel = p.Sel.Reversed()
-		}
-		if first, ok := seen[m]; ok {
-			l.join(first, l.offset+int32(pi))
-		} else {
-			seen[m] = l.offset + int32(pi)
+		if first, found := seen.first(int32(pi)); found {
+			l.join(l.offset+first, l.offset+int32(pi))
 		}
 	}
 }
@@ -132,11 +132,16 @@ func (l *links) linkMirrored(inv *Inventory) {
 // linkPairs joins SAs of one reqid between the same two hosts: a Child SA's two directions, those that are about to be
 // rekeyed away, and the per-CPU ones.
 func (l *links) linkPairs(inv *Inventory) {
-	seen := make(map[pair]int32, len(inv.SAs)/2)
-	for i := range inv.SAs {
+	seen := newChains(len(inv.SAs), func(i int32) pair {
 		sa := &inv.SAs[i]
-		if sa.Reqid != 0 && !sa.Larval() {
-			l.joinPair(seen, pairOf(sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid), int32(i))
+		return pairOf(sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid)
+	})
+	for i := range inv.SAs {
+		if sa := &inv.SAs[i]; sa.Reqid == 0 || sa.Larval() {
+			continue
+		}
+		if first, found := seen.first(int32(i)); found {
+			l.join(first, int32(i))
 		}
 	}
 }
@@ -149,8 +154,15 @@ func (l *links) linkAlone(inv *Inventory) {
 		if len(p.Templates) == 0 || p.Tagged() || len(l.ofPolicy(pi)) != 0 {
 			continue
 		}
-		if t := &p.Templates[0]; t.Reqid != 0 && !t.Dst.IsAny() {
-			l.joinPair(seen, pairOf(t.Src, t.Dst, t.Family, t.Reqid), l.offset+int32(pi))
+		t := &p.Templates[0]
+		if t.Reqid == 0 || t.Dst.IsAny() {
+			continue
+		}
+		k := pairOf(t.Src, t.Dst, t.Family, t.Reqid)
+		if first, found := seen[k]; found {
+			l.join(first, l.offset+int32(pi))
+		} else {
+			seen[k] = l.offset + int32(pi)
 		}
 	}
 }
@@ -167,14 +179,6 @@ func pairOf(a, b xfrm.Address, f xfrm.Family, reqid uint32) pair {
 		a, b = b, a
 	}
 	return pair{a, b, f, reqid}
-}
-
-func (l *links) joinPair(seen map[pair]int32, k pair, i int32) {
-	if first, ok := seen[k]; ok {
-		l.join(first, i)
-	} else {
-		seen[k] = i
-	}
 }
 
 // directions: what the SA says, else what its policies say (set already), else where its addresses are assigned.

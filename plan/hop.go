@@ -31,6 +31,7 @@ func (c *computation) hop(v *move) {
 }
 
 func (c *computation) isTaken(id xfrm.SAID) bool {
-	_, taken := c.tuples.first[id]
-	return taken || c.hops[id]
+	taken := c.hops[id]
+	c.tuples.each(id, func(int32) { taken = true })
+	return taken
 }

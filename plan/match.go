@@ -5,12 +5,12 @@ import (
 )
 
 // saIndex finds the SAs that a template asks for without looking at each. Templates are as a rule exact: addresses and
-// reqid set. SAs of one key are chained through arrays, which costs no allocation for each.
+// reqid set.
 type saIndex struct {
 	sas     []xfrm.SA
-	exact   chains[exactKey]
-	byReqid chains[uint32] // made when a template with a wildcard address comes along
-	bySrc   chains[srcKey] // made when an inbound template finds no SA under its own destination
+	exact   *chains[exactKey]
+	byReqid *chains[uint32] // made when a template with a wildcard address comes along
+	bySrc   *chains[srcKey] // made when an inbound template finds no SA under its own destination
 }
 
 type exactKey struct {
@@ -25,9 +25,20 @@ type srcKey struct {
 }
 
 func newSAIndex(sas []xfrm.SA) *saIndex {
-	return &saIndex{sas: sas, exact: chain(sas, func(sa *xfrm.SA) exactKey {
+	return &saIndex{sas: sas, exact: chainSAs(sas, func(sa *xfrm.SA) exactKey {
 		return exactKey{sa.ID.Dst, sa.Src, sa.ID.Family, sa.Reqid}
 	})}
+}
+
+// chainSAs makes a table of the SAs that carry traffic.
+func chainSAs[K comparable](sas []xfrm.SA, key func(*xfrm.SA) K) *chains[K] {
+	c := newChains(len(sas), func(i int32) K { return key(&sas[i]) })
+	for i := len(sas) - 1; i >= 0; i-- { // backwards, so that they are found in their order
+		if !sas[i].Larval() {
+			c.add(int32(i))
+		}
+	}
+	return c
 }
 
 // find calls f for each SA that satisfies template t of policy p. via is the tunnel in front of a transport-mode
@@ -91,16 +102,16 @@ func (x *saIndex) wildcard(p *xfrm.Policy, t *xfrm.Template, try func(i int32)) 
 		}
 		return
 	}
-	if x.byReqid.next == nil {
-		x.byReqid = chain(x.sas, func(sa *xfrm.SA) uint32 { return sa.Reqid })
+	if x.byReqid == nil {
+		x.byReqid = chainSAs(x.sas, func(sa *xfrm.SA) uint32 { return sa.Reqid })
 	}
 	x.byReqid.each(t.Reqid, try)
 }
 
 // source tries the SAs from at's source that are as wanted.
 func (x *saIndex) source(at ends, wanted func(i int32) bool, try func(i int32)) {
-	if x.bySrc.next == nil {
-		x.bySrc = chain(x.sas, func(sa *xfrm.SA) srcKey { return srcKey{sa.Src, sa.ID.Family} })
+	if x.bySrc == nil {
+		x.bySrc = chainSAs(x.sas, func(sa *xfrm.SA) srcKey { return srcKey{sa.Src, sa.ID.Family} })
 	}
 	x.bySrc.each(srcKey{at.src, at.family}, func(i int32) {
 		if wanted(i) {

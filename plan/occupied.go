@@ -27,13 +27,13 @@ func (a claim) clashes(b claim) bool { return a.finds(b) || b.finds(a) }
 // A place has one holder and is wanted once, or the plan is refused, so that those that wait form chains and rings and
 // nothing more tangled.
 func (c *computation) claims() (holder []int32) {
-	c.tuples = newChains[xfrm.SAID](len(c.inv.SAs))
+	c.tuples = newChains(len(c.inv.SAs), func(i int32) xfrm.SAID { return c.inv.SAs[i].ID })
 	for i := range c.inv.SAs {
-		if sa := &c.inv.SAs[i]; sa.ID.SPI != 0 {
-			c.tuples.add(sa.ID, int32(i))
+		if c.inv.SAs[i].ID.SPI != 0 {
+			c.tuples.add(int32(i))
 		}
 	}
-	wanted := newChains[xfrm.SAID](len(c.inv.SAs))
+	wanted := newChains(len(c.inv.SAs), func(i int32) xfrm.SAID { return c.moved[i].m.Target() })
 	var wants []bool // by SA: somebody waits for its place
 	for g := range c.groups {
 		for _, i := range c.groups[g].sas {
@@ -46,7 +46,7 @@ func (c *computation) claims() (holder []int32) {
 						"exclude one of them, or re-key it first so that its SPI changes")
 				}
 			})
-			wanted.add(to.id, i)
+			wanted.add(i)
 			h := c.holder(i, v)
 			if h < 0 {
 				continue

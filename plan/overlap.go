@@ -18,42 +18,57 @@ type addresses struct{ dst, src xfrm.Address }
 // whose prefixes contain each other, so that its cost grows with the number of contenders, times that of the pairs of
 // prefix lengths among them: one or two, as a rule.
 func overlaps(all []contender, f func(a, b int32)) {
-	byLengths := make(map[lengths][]contender)
-	var order []lengths // not the map's
+	number := make(map[lengths]int)
+	var order []lengths
+	var sizes []int
 	for _, e := range all {
-		l := lengths{e.sel.DstLen, e.sel.SrcLen}
-		if byLengths[l] == nil {
-			order = append(order, l)
+		l := e.lengths()
+		if _, ok := number[l]; !ok {
+			number[l] = len(order)
+			order, sizes = append(order, l), append(sizes, 0)
 		}
-		byLengths[l] = append(byLengths[l], e)
+		sizes[number[l]]++
+	}
+	lists := [][]contender{all}
+	if len(order) > 1 {
+		lists = make([][]contender, len(order))
+		for _, e := range all {
+			n := number[e.lengths()]
+			if lists[n] == nil {
+				lists[n] = make([]contender, 0, sizes[n])
+			}
+			lists[n] = append(lists[n], e)
+		}
 	}
 	for i, l := range order {
-		for _, m := range order[i:] {
-			meet(byLengths[l], byLengths[m], lengths{min(l.dst, m.dst), min(l.src, m.src)}, l == m, f)
+		for j := i; j < len(order); j++ {
+			m := order[j]
+			meet(lists[i], lists[j], lengths{min(l.dst, m.dst), min(l.src, m.src)}, i == j, f)
 		}
 	}
 }
+
+func (e contender) lengths() lengths { return lengths{e.sel.DstLen, e.sel.SrcLen} }
 
 // meet finds the pairs of a and b that agree in their prefixes cut to at. If a and b are the same list, each pair comes
 // once.
 func meet(a, b []contender, at lengths, same bool, f func(a, b int32)) {
 	dst, src := prefixMask(int(at.dst)), prefixMask(int(at.src))
 	cut := func(e contender) addresses { return addresses{dst.of(e.sel.Dst), src.of(e.sel.Src)} }
-	table := newChains[addresses](len(a))
+	table := newChains(len(a), func(i int32) addresses { return cut(a[i]) })
 	if !same {
 		for i := range a {
-			table.add(cut(a[i]), int32(i))
+			table.add(int32(i))
 		}
 	}
 	for j := range b {
-		k := cut(b[j])
-		table.each(k, func(i int32) {
+		table.each(cut(b[j]), func(i int32) {
 			if a[i].policy != b[j].policy && shareUpper(a[i].sel, b[j].sel) {
 				f(a[i].policy, b[j].policy)
 			}
 		})
 		if same {
-			table.add(k, int32(j))
+			table.add(int32(j))
 		}
 	}
 }
