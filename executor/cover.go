@@ -2,6 +2,7 @@ package executor
 
 import (
 	"hash/fnv"
+	"slices"
 	"sync/atomic"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
@@ -53,6 +54,9 @@ func coversOf(t *Transaction, x *indexes) covers {
 			c.shadows = append(c.shadows, shadow(pc, x.next(pc.Old.Dir)))
 		}
 	}
+	// A block in place is the youngest of its priority. The policies come the older ones first: blocked in that order,
+	// packets that an older one matches would go to a younger one that is not blocked yet, and maybe out in the clear.
+	slices.Reverse(c.inPlace)
 	return c
 }
 

@@ -55,7 +55,7 @@ type finish struct {
 func (f *finish) settle(i int, tx *Transaction) error {
 	g := &f.report.Groups[i]
 	since := time.Now()
-	result, err := settle(f.cfg.Conn, tx, &f.indexes, f.sad)
+	result, err := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
 	g.Blocked = time.Since(since)
 	g.conclude(f.outcome, result, err, len(tx.Moves))
 	f.cfg.Journal.Settled(tx.Name, g.Outcome)
@@ -80,6 +80,8 @@ func kindOf(o Outcome) Kind {
 		return GroupUndone
 	case Unknown:
 		return GroupUnknown
+	case Untouched:
+		return GroupSkipped
 	}
 	return GroupStuck
 }

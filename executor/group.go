@@ -99,11 +99,12 @@ func (a *attempt) switching() (reqs []xfrm.Request) {
 		pc := &a.tx.Policies[i]
 		switch {
 		case pc.New == nil:
-		case reselected(pc):
-			if pc.Old.Dir == xfrm.DirOut || !replacedInPlace(pc) { // else migrating has put it in
-				reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)))
-			}
+		case reselected(pc) && replacedInPlace(pc) && pc.Old.Dir != xfrm.DirOut: // migrating has put the new one in
 			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old))
+		case reselected(pc) && replacedInPlace(pc): // the old one is the block, and has to stay until this is acknowledged
+			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)))
+		case reselected(pc):
+			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)), xfrm.DeletePolicy(&pc.Old))
 		case !replacedInPlace(pc):
 			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old), xfrm.NewPolicy(pc.New))
 		}
@@ -122,7 +123,11 @@ func anyIndex(p *xfrm.Policy) *xfrm.Policy {
 func (a *attempt) unblocking() (reqs []xfrm.Request) {
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
-		if pc.Old.Dir == xfrm.DirOut && replacedInPlace(pc) && !reselected(pc) {
+		switch {
+		case pc.Old.Dir != xfrm.DirOut || !replacedInPlace(pc):
+		case reselected(pc):
+			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old))
+		default:
 			reqs = append(reqs, xfrm.UpdatePolicy(goal(pc)))
 		}
 	}

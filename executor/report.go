@@ -7,7 +7,7 @@ type Outcome string
 
 // The outcomes of a group. Each is what was read back, never what was tried.
 const (
-	Untouched Outcome = "untouched" // the run did nothing to it: it ended before, or the group had changed
+	Untouched Outcome = "untouched" // nothing was done to it: the run ended before, or the group had changed
 	Done      Outcome = "done"      // all new
 	Undone    Outcome = "undone"    // all old; a policy that its owner rewrote meanwhile stays as it is and is named
 	Stuck     Outcome = "blocked"   // neither: its outbound policies stay blocked
@@ -51,6 +51,9 @@ func (g *GroupResult) conclude(wanted Outcome, s settled, err error, sas int) {
 	g.Problems = append(append(g.Problems, s.kept...), s.notes...)
 	g.SAsVerified = 0
 	switch {
+	case s.untouched:
+		g.Outcome = Untouched
+		return
 	case err == nil:
 		g.Outcome, g.SAsVerified = wanted, sas
 		return

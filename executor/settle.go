@@ -31,21 +31,40 @@ type settlement struct {
 
 // settled is what a settlement came to.
 type settled struct {
+	untouched bool // nothing of the transaction is there, and nothing was done
+
 	kept  []string // policies that others rewrote, and that are theirs now
 	notes []string // what else is not as the transaction says, for a good reason
 }
 
-// settle settles. What can't be settled stays blocked, and the error says what and why; it is errUnread if even that
-// can't be told.
-func settle(conn *xfrm.Conn, tx *Transaction, x *indexes, all *sad) (settled, error) {
+// settle settles a transaction that has been begun.
+func settle(conn *xfrm.Conn, tx *Transaction, x *indexes) (settled, error) {
+	s := &settlement{conn: conn, tx: tx, indexes: x, sad: &sad{conn: conn}}
+	return s.run()
+}
+
+// settleIfTouched settles a transaction that may not have been begun. One of which the kernel holds no sign was not, or
+// its tunnel was closed down since: blocking what its owner no longer protects would be wrong.
+func settleIfTouched(conn *xfrm.Conn, tx *Transaction, x *indexes, all *sad) (settled, error) {
 	s := &settlement{conn: conn, tx: tx, indexes: x, sad: all}
+	if err := s.read(); err != nil {
+		return settled{}, err
+	}
+	if !s.touched() && !s.finished() {
+		r := s.result()
+		r.untouched = true
+		return r, nil
+	}
+	return s.run()
+}
+
+// run takes the missing steps. What can't be settled stays blocked, and the error says what and why; it is errUnread if even that
+// can't be told.
+func (s *settlement) run() (settled, error) {
 	var failed error
 	for range rounds {
 		if err := s.read(); err != nil {
 			return settled{}, errors.Join(failed, err)
-		}
-		if !s.touched() {
-			return s.result(), nil
 		}
 		if s.finished() {
 			return s.result(), nil
@@ -127,8 +146,7 @@ func (s *settlement) coverOver(p *xfrm.Policy) *xfrm.Policy {
 	return s.spd[k]
 }
 
-// touched reports whether the kernel holds any sign of the transaction. A group that was never touched, or that was
-// closed down by its owner since it was done, is none of ours: blocking what its owner no longer protects would be wrong.
+// touched reports whether the kernel holds any sign of the transaction.
 func (s *settlement) touched() bool {
 	for i, at := range s.places {
 		if at != there && at != nowhere && !s.rekeyed[i] {
@@ -205,7 +223,7 @@ func (s *settlement) result() (r settled) {
 			r.notes = append(r.notes, fmt.Sprintf("SA %v came with a re-key and goes with the others", id.ID))
 		case s.rekeyed[i]:
 			r.notes = append(r.notes, fmt.Sprintf("SA %v is gone; another SA of its Child SA has its place", id.Target()))
-		case at == nowhere:
+		case at == nowhere: // only of a transaction that left no sign
 			r.notes = append(r.notes, fmt.Sprintf("SA %v was deleted by its owner meanwhile", id.Target()))
 		}
 	}

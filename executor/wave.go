@@ -98,7 +98,7 @@ func (r *run) skip(gi int, err error) error {
 // got lost or if the SAs are all there; back otherwise.
 func (r *run) mend(gi int, a *attempt, failed error) error {
 	if a.goesOn(failed) {
-		got, err := settle(a.conn, a.tx, &r.indexes, &sad{conn: a.conn})
+		got, err := settle(a.conn, a.tx, &r.indexes)
 		if err == nil && len(got.kept) == 0 {
 			r.event(Event{Kind: Note, Group: a.tx.Name, Text: failed.Error() + "; what is there was read back, and it was completed"})
 			r.end(gi, Done, got, nil, time.Since(a.blockedAt))
@@ -137,7 +137,7 @@ func (a *attempt) goesOn(failed error) bool {
 // undo brings a group back to where it was.
 func (r *run) undo(gi int, since time.Time) error {
 	reversed := r.txs[gi].Reversed()
-	got, err := settle(r.cfg.Conn, &reversed, &r.indexes, &sad{conn: r.cfg.Conn})
+	got, err := settle(r.cfg.Conn, &reversed, &r.indexes)
 	r.end(gi, Undone, got, err, time.Since(since))
 	if err != nil {
 		return fmt.Errorf("it could not be undone: %w", err)

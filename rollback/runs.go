@@ -13,7 +13,7 @@ import (
 // can be told, and never came to their end, the oldest first. Runs of another boot or namespace left nothing behind to
 // finish. A run whose journal is damaged counts as unfinished: recover sees to it.
 func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
-	boot, err := BootID()
+	boot, err := d.boot()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
 // another boot, and those of a network namespace of the same name that is no more. A namespace of another name may be
 // there still.
 func (d *StateDir) Bygone(netns string, cookie uint64) (n int, err error) {
-	boot, err := BootID()
+	boot, err := d.boot()
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +124,7 @@ func (d *StateDir) Prune(now time.Time) error {
 	if err != nil || len(runs) <= keepRuns {
 		return err
 	}
-	boot, err := BootID()
+	boot, err := d.boot()
 	if err != nil {
 		return err
 	}

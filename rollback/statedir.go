@@ -24,12 +24,14 @@ const DefaultStateDir = "/var/lib/xfrm-plan"
 // Below it no symlink is followed, and no file is read that others could have written.
 type StateDir struct {
 	path string
-	wrap func(File) File // around the files of journals; tests break them
+
+	wrap func(File) File        // around the files of journals; tests break them
+	boot func() (string, error) // BootID; tests reboot
 }
 
 // OpenStateDir creates the directory if it is missing, and refuses one that others could have written to.
 func OpenStateDir(path string) (*StateDir, error) {
-	d := &StateDir{path: path, wrap: func(f File) File { return f }}
+	d := &StateDir{path: path, wrap: func(f File) File { return f }, boot: BootID}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("create the state directory: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -122,16 +121,25 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 	var failures []error
 	for _, past := range slices.Backward(usable) { // the latest first: it worked on what the earlier ones left
 		if err := p.settleRun(ctx, u, past, towards); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
 			failures = append(failures, err)
+			if ctx.Err() != nil {
+				break
+			}
 		}
 	}
 	if len(failures) != 0 { // the blocks that are left are not orphans
-		return &exitError{exitNotUndone, errors.Join(failures...)}
+		return worst(failures)
 	}
 	return p.orphans(u, damaged)
+}
+
+// worst joins errors under the exit code that an operator has to know of first.
+func worst(errs []error) error {
+	code := exitOK
+	for _, err := range errs {
+		code = worse(code, exitCode(err))
+	}
+	return &exitError{code, errors.Join(errs...)}
 }
 
 // sortOut reads the journals of the runs.
@@ -208,31 +216,17 @@ func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
 	return last, nil
 }
 
-// settleRun brings every transaction of a run to one end, and notes in its journal that it is over. A run that is over
-// already is not touched unless its journal can be written: a crash on the way would leave blocks that nobody knows of.
+// settleRun brings every transaction of a run to one end.
 func (p *program) settleRun(ctx context.Context, u *undo, past *rollback.Past, towards executor.Outcome) error {
-	run := past.Header.Run
-	journal, err := u.state.Resume(run, towards, time.Now())
-	if err != nil && past.Ended {
-		journal.Close()
-		return err
-	}
-	view := &undoView{p, run}
-	report, failed := executor.Finish(ctx, past.Transactions, towards, executor.Config{Conn: u.conn, Journal: journal, Run: run, Emit: view.event})
-	report.Plan = past.Header.Plan
-	if failed == nil {
-		err = journal.End()
-	} else {
-		journal.Close()
-	}
-	err = errors.Join(err, u.state.WriteReport(report))
+	view := &undoView{p, past.Header.Run}
+	report, err := u.state.Settle(ctx, past, towards, u.conn, view.event)
 	switch {
-	case failed != nil && report.Unsettled() == 0 && report.Interrupted:
-		return &exitError{exitInterrupted, errors.Join(failed, err)}
-	case failed != nil:
-		return &exitError{exitNotUndone, errors.Join(failed, err)}
-	case err != nil:
+	case report == nil || err != nil && !report.Interrupted && report.Unsettled() == 0:
 		return err
+	case err != nil && report.Unsettled() == 0:
+		return &exitError{exitInterrupted, err}
+	case err != nil:
+		return &exitError{exitNotUndone, err}
 	}
 	return view.end(report, towards)
 }

@@ -1,0 +1,27 @@
+package rollback_test
+
+// reliability is docs/reliability.md with the table of the matrix.
+func reliability(table string) string {
+	return `# What has been tried to break it
+
+This file is written by ` + "`go test ./rollback -run TestFaultMatrix -update`" + `.
+
+A run is a sequence of exchanges with the kernel and of writes and syncs of the journal. The fault matrix counts them, then runs the whole again once for each
+fault at each of these points: before a datagram is sent, when the kernel has acted on it and nothing was read yet, after each answer, and before, within and after
+each write and sync. The kernel is the one in memory (xfrm/xfrmtest), which is held against a running one by its own tests. What comes out is
+judged by an oracle that shares no code with the engine. It looks at SAD, SPD and the path of packets after every message that the kernel handled:
+
+- no selector is ever without protection, outbound, inbound or forward;
+- no temporary policy is left after recovery, unless the group is reported as blocked, and then its traffic is blocked;
+- every SA that the kernel had is there exactly once, unless the fault itself took it away;
+- no sequence number goes back;
+- no byte of a key is in the journal, the report, events or errors;
+- the report says what a fresh look at the kernel says: each group all old, all new, or blocked;
+- recovering twice changes no more than recovering once.
+
+The faults: kill -9, SIGTERM, a second runner, a reboot, the network namespace deleted and made anew; ENOBUFS, lost acknowledgements; -EEXIST with the old SA kept,
+with both gone, with only the new one there; -ESRCH; a policy request refused, or refused and yet done; the SPD flushed, a policy rewritten, an SA deleted by
+somebody else; ENOSPC, EIO, short writes. "Then a crash in the recovery" takes each of them and kills, interrupts or deafens the recovery at each of its own points.
+
+` + table
+}
