@@ -69,7 +69,7 @@ func followHosts(sel xfrm.Selector, from, to ends) (next xfrm.Selector, ok bool)
 	if !src && !dst {
 		return sel, true
 	}
-	if from.family != to.family && !(src && dst) {
+	if from.family != to.family && (!src || !dst) {
 		return sel, false
 	}
 	bits := uint8(to.family.Bits())

@@ -127,3 +127,32 @@ func (n *netns) do(reqs ...xfrm.Request) {
 		n.t.Fatal(err)
 	}
 }
+
+// TestApplyKeepsWhoWins moves an SA whose policy is older than a block policy of its priority over the same packets,
+// there and back.
+func TestApplyKeepsWhoWins(t *testing.T) {
+	for _, priority := range []int{0, 100} {
+		for _, younger := range []string{"src 10.1.0.0/24 dst 10.2.0.0/24 proto 17", "src 10.0.0.0/8 dst 10.0.0.0/8"} {
+			t.Run(fmt.Sprintf("priority %d/%s", priority, younger), func(t *testing.T) {
+				n := newNetNS(t)
+				n.ip(link)
+				n.ip(keys.Replace(fmt.Sprintf(`
+					xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 14 mode tunnel AEAD
+					xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out priority %[1]d tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 14 mode tunnel
+					xfrm policy add %[2]s dir out priority %[1]d action block`, priority, younger)))
+				if n.blocked("10.2.0.1") {
+					t.Fatal("the younger one wins before anything is done")
+				}
+				doc := document("192.0.2.0/24", "198.51.100.0/24")
+				n.apply(doc)
+				if n.blocked("10.2.0.1") {
+					t.Error("moved, and the younger one wins")
+				}
+				n.apply(reversed(doc))
+				if n.blocked("10.2.0.1") {
+					t.Error("moved back, and the younger one wins")
+				}
+			})
+		}
+	}
+}

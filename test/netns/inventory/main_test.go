@@ -35,7 +35,7 @@ func newNetNS(t *testing.T) *netns {
 	if os.Getenv(kernel.Env) != kernel.System {
 		t.Skip("the small machine has no ip; run with -system")
 	}
-	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ".", "-", "#", "-", ",", "-").Replace(t.Name()))
 	run(t, "ip", "netns", "add", name)
 	t.Cleanup(func() { run(t, "ip", "netns", "del", name) })
 	run(t, "ip", "-n", name, "link", "set", "lo", "up")
