@@ -41,7 +41,7 @@ var errNeverBegan = errors.New("it ended before it began: nothing was done")
 func (d *StateDir) ReadJournal(run string) (*Past, error) {
 	b, err := d.read(run, journalName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no run %q: `xfrm-plan status` lists those there are", run)
+		return nil, d.without(run)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the journal of run %s: %w", run, err)
@@ -51,6 +51,20 @@ func (d *StateDir) ReadJournal(run string) (*Past, error) {
 		return p, fmt.Errorf("journal of run %s: %w", run, err)
 	}
 	return p, nil
+}
+
+// without says why a run has no journal.
+func (d *StateDir) without(run string) error {
+	if f, err := d.open(runPath(run, asideName), unix.O_RDONLY); err == nil {
+		f.Close()
+		return fmt.Errorf("run %s: %w", run, errSetAside)
+	}
+	f, err := d.open(runPath(run), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return fmt.Errorf("there is no run %q: `xfrm-plan status` lists those there are", run)
+	}
+	f.Close()
+	return fmt.Errorf("run %s: %w", run, errNeverBegan) // killed between making the directory and the file
 }
 
 // read reads one of a run's files.
