@@ -64,22 +64,59 @@ func TestSignalUndoesTheRun(t *testing.T) {
 	}
 }
 
-// TestTrafficStaysBlockedWhenAnSAIsLost deletes an SA between the waves: what can't be undone stays blocked, and apply says so.
+// TestGroupThatChangedIsLeftAlone deletes an SA of the second tunnel between the waves: nothing of it is touched, and onError undoes the
+// first one.
+func TestGroupThatChangedIsLeftAlone(t *testing.T) {
+	build(t)
+	manual(t, peers)
+	r := startInWaves(t)
+	r.firstMoved(t)
+	deleteSA(t, "192.0.2.1", "203.0.113.2", "0x00001001")
+	before := snap(t)
+	got := r.end(t)
+	expect(t, got, 7, "0x00001001", "left alone")
+	after := snap(t)
+	if !slices.Equal(blocked(before), blocked(after)) || len(blocked(after)) != 0 {
+		t.Errorf("block policies %v\n%s", blocked(after), got.Output)
+	}
+	if slices.ContainsFunc(after.SAs, func(sa topo.SA) bool { return sa.Src == topo.LeftISPB }) {
+		t.Errorf("an SA is still at the new address: %+v", after.SAs)
+	}
+}
+
+// TestTrafficStaysBlockedWhenAnSAIsLost makes the second wave fail when an SA of the first one is gone: the first tunnel can't be undone,
+// stays blocked, and apply says so.
 func TestTrafficStaysBlockedWhenAnSAIsLost(t *testing.T) {
 	build(t)
 	manual(t, peers)
 	r := startInWaves(t)
 	r.firstMoved(t)
-	if err := topo.Left.IP("xfrm state delete src 192.0.2.1 dst 203.0.113.2 proto esp spi 0x00001001\n"); err != nil {
-		t.Fatal(err)
-	}
+	deleteSA(t, topo.LeftISPB.String(), "203.0.113.1", "0x00001000")
+	occupy(t, 1)
 	got := r.end(t)
-	expect(t, got, 8, "0x00001001", "blocked")
-	blocks := slices.DeleteFunc(snap(t).Policies, func(p topo.Policy) bool { return p.Action != "block" })
-	if len(blocks) != 1 || blocks[0].Dir != "out" || blocks[0].Selector != "src 10.1.0.0/24 dst 10.2.1.0/24" {
-		t.Errorf("block policies %v, want one over the outbound policy of the second tunnel\n%s", blocks, got.Output)
+	expect(t, got, 8, "0x00001000", "blocked")
+	blocks := blocked(snap(t))
+	if len(blocks) != 1 || blocks[0] != "out src 10.1.0.0/24 dst 10.2.0.0/24" {
+		t.Errorf("block policies %v, want one over the outbound policy of the first tunnel\n%s", blocks, got.Output)
 	}
 	expect(t, finish(t, exec.Command(r.cmd.Args[0], r.cmd.Args[1:]...)), 6, "xfrm-plan recover")
+}
+
+func deleteSA(t *testing.T, src, dst, spi string) {
+	t.Helper()
+	if err := topo.Left.IP("xfrm state delete src " + src + " dst " + dst + " proto esp spi " + spi + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// blocked lists the block policies.
+func blocked(s topo.Snapshot) (all []string) {
+	for _, p := range s.Policies {
+		if p.Action == "block" {
+			all = append(all, p.Dir+" "+p.Selector)
+		}
+	}
+	return all
 }
 
 // A waved is a run in two waves that is on its way.

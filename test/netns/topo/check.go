@@ -34,7 +34,7 @@ type Check struct {
 
 // blockedTime is how much longer than the gateways are at different addresses pings may be lost: while the program blocks the policies of
 // a tunnel and while the new addresses are resolved. It is mostly slack for an emulated machine.
-const blockedTime = time.Second
+const blockedTime = 4 * time.Second
 
 // Checks says of an observed move whether it went as promised.
 func (o *Observation) Checks(m Move) []Check {
