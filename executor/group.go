@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
@@ -93,8 +94,10 @@ func (a *attempt) migrating() (reqs []xfrm.Request) {
 }
 
 // switching takes each old policy out and puts the new one in, under cover. The new one keeps the index. One over other
-// packets comes before the old one goes, and so can't have its index.
+// packets comes before the old one goes, and so can't have its index. Policies that stand in an order of age are
+// replaced in place, in that order.
 func (a *attempt) switching() (reqs []xfrm.Request) {
+	tied := plan.Tied(a.tx.Policies)
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
 		switch {
@@ -105,7 +108,10 @@ func (a *attempt) switching() (reqs []xfrm.Request) {
 			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)))
 		case reselected(pc):
 			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)), xfrm.DeletePolicy(&pc.Old))
-		case !replacedInPlace(pc):
+		case replacedInPlace(pc): // by migrating or by unblocking
+		case tied[i]:
+			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
+		default:
 			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old), xfrm.NewPolicy(pc.New))
 		}
 	}

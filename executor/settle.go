@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -83,7 +84,7 @@ func (s *settlement) run() (settled, error) {
 // steps takes what steps are missing, each only if the one before succeeded: nothing moves unless it is blocked, nothing
 // is unblocked unless it is whole.
 func (s *settlement) steps() error {
-	if s.moved() != nil || s.policies() != nil {
+	if s.moved() != nil || s.policies() != nil || s.unordered() {
 		for _, step := range []func() error{s.cover, s.move, s.replace} {
 			if err := step(); err != nil {
 				return err
@@ -259,4 +260,10 @@ func (s *settlement) move() error {
 		return failed // the rest is said at the end
 	}
 	return nil
+}
+
+// unordered reports whether policies that stand in an order of age may have lost it: a switch was on its way. Which of
+// them had been replaced can't be told.
+func (s *settlement) unordered() bool {
+	return len(s.covering()) != 0 && slices.Contains(plan.Tied(s.tx.Policies), true)
 }

@@ -72,7 +72,7 @@ func (s *settlement) covering() (all []*xfrm.Policy) {
 // cover puts the outbound blocks up that are missing, so that nothing leaves while SAs and policies are moved.
 func (s *settlement) cover() error {
 	var reqs []xfrm.Request
-	for i := range s.tx.Policies {
+	for i := len(s.tx.Policies) - 1; i >= 0; i-- { // the youngest first; see coversOf
 		pc := &s.tx.Policies[i]
 		if pc.Old.Dir != xfrm.DirOut || s.theirs(pc) != nil {
 			continue
@@ -100,13 +100,14 @@ func (s *settlement) replace() error {
 		return err
 	}
 	var reqs []xfrm.Request
+	tied := plan.Tied(s.tx.Policies)
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
 		want := goal(pc)
 		switch got := s.spd[want.Key()]; {
 		case got == nil:
 			reqs = append(reqs, xfrm.NewPolicy(s.freeIndex(pc, want)))
-		case s.theirs(pc) != nil, sameButSPIs(got, want):
+		case s.theirs(pc) != nil, !tied[i] && sameButSPIs(got, want):
 		default:
 			reqs = append(reqs, xfrm.UpdatePolicy(withSPIs(want, got)))
 		}

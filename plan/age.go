@@ -105,19 +105,23 @@ func (c *computation) classes() (classes [][]contender, touched []bool) {
 	return classes, touched
 }
 
-// Tied tells which policies of a group stand in an order of age with others of it, older ones first: policies of equal
-// priority that overlap. They have to be replaced in their order, and in place (UPDPOLICY keeps a policy where it stands
-// in its hash chain, which deleting and adding doesn't).
+// Tied tells which policies of a group stand in an order of age among those that are replaced: policies of equal priority
+// that overlap, the older ones first. They have to be replaced in that order, and in place: UPDPOLICY keeps a policy where
+// it stands in its hash chain, so that an interrupted series can be repeated; deleting and adding doesn't.
 func Tied(policies []PolicyChange) []bool {
+	tied := make([]bool, len(policies))
 	byClass := make(map[class][]contender)
 	for i := range policies {
 		p := &policies[i]
-		byClass[classOf(&p.Old)] = append(byClass[classOf(&p.Old)], contender{int32(i), &p.Old.Sel})
+		if p.New == nil && !inPlace(&p.Old) {
+			continue
+		}
+		k := classOf(&p.Old)
+		byClass[k] = append(byClass[k], contender{int32(i), &p.Old.Sel})
 		if p.New != nil && p.New.Sel != p.Old.Sel && p.New.Sel.Family == p.Old.Sel.Family {
-			byClass[classOf(&p.Old)] = append(byClass[classOf(&p.Old)], contender{int32(i), &p.New.Sel})
+			byClass[k] = append(byClass[k], contender{int32(i), &p.New.Sel})
 		}
 	}
-	tied := make([]bool, len(policies))
 	for _, all := range byClass {
 		if len(all) > 1 {
 			overlaps(all, func(a, b int32) { tied[a], tied[b] = true, true })
