@@ -3,15 +3,19 @@
 package inventory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -154,5 +158,36 @@ func TestApplyKeepsWhoWins(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestRollbackKeepsWhoWins moves a tied group and has a second group fail, so that the first is taken back.
+func TestRollbackKeepsWhoWins(t *testing.T) {
+	for _, younger := range []string{"src 10.1.0.0/24 dst 10.2.0.0/24 proto 17", "src 10.0.0.0/8 dst 10.0.0.0/8"} {
+		t.Run(younger, func(t *testing.T) {
+			n := newNetNS(t)
+			n.ip(link)
+			n.ip(keys.Replace(fmt.Sprintf(`
+				xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 14 mode tunnel AEAD
+				xfrm state add src 192.0.2.1 dst 203.0.113.2 proto esp spi 0x1002 reqid 15 mode tunnel AEAD
+				xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 14 mode tunnel
+				xfrm policy add %s dir out priority 100 action block`, younger)))
+			before := n.meaning()
+			p := plan.Compute(document("192.0.2.0/24", "198.51.100.0/24"), n.inventory())
+			n.ip("xfrm state delete src 192.0.2.1 dst 203.0.113.2 proto esp spi 0x1002")
+			n.ip(keys.Replace("xfrm state add src 192.0.2.1 dst 203.0.113.2 proto ah spi 0x1002 reqid 15 mode tunnel AUTH"))
+			report, err := executor.Run(context.Background(), p, executor.Config{
+				Conn: n.conn, Journal: noJournal{}, Emit: func(executor.Event) {}, Run: t.Name(), OnError: plan.OnErrorRollback,
+			})
+			if err == nil {
+				t.Fatalf("the second group did not fail: %+v", report)
+			}
+			if n.blocked("10.2.0.1") {
+				t.Error("taken back, and the younger one wins")
+			}
+			if after := n.meaning(); strings.Count(after, "198.51.100.1") != 0 {
+				t.Errorf("not taken back\n--- before\n%s\n--- after\n%s", before, after)
+			}
+		})
 	}
 }
