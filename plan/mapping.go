@@ -77,8 +77,9 @@ func (m *mapping) apply(a xfrm.Address, f xfrm.Family) (to outer, moved bool) {
 // mask is a prefix length as the bits that it covers of an address, IPv4 or IPv6: both start at the first byte.
 type mask struct{ high, low uint64 }
 
+// prefixMask takes lengths above 128, which no kernel has, as 128.
 func prefixMask(bits int) mask {
-	return mask{^uint64(0) << (64 - min(bits, 64)), ^uint64(0) << (128 - max(bits, 64))}
+	return mask{^uint64(0) << (64 - min(bits, 64)), ^uint64(0) << (128 - min(max(bits, 64), 128))}
 }
 
 // of returns the address without its host bits.
