@@ -58,26 +58,28 @@ func (m *Move) to() childSA {
 	return childSA{m.There.NewSrc, t.Dst, t.Family, t.Proto, m.There.NewReqid, canonical(m.There.TargetMark()), m.IfID, m.Mode}
 }
 
-// succeed looks for SAs that took the place of those that are nowhere. It reports whether it found some that have to
-// move too, which have to be read then.
+// succeed looks for SAs that took the place of those that are nowhere, and long after the run also for those that are
+// about to. It reports whether it found some that have to move too, which have to be read then.
 func (s *settlement) succeed() (more bool, err error) {
 	s.rekeyed = make([]bool, len(s.moves))
 	var known map[xfrm.SAID]bool
 	for i := range s.places {
 		m := &s.moves[i]
-		if s.places[i] != nowhere || m.Back.NewReqid == 0 {
+		if m.Back.NewReqid == 0 || s.places[i] != nowhere && !s.later {
 			continue
 		}
 		if known == nil {
 			known = s.known()
 		}
-		s.rekeyed[i] = s.hasSibling(i)
-		at, err := s.sad.find(m.to())
-		if err != nil {
-			return false, err
-		}
-		for _, sa := range at {
-			s.rekeyed[i] = s.rekeyed[i] || !known[sa.ID]
+		if s.places[i] == nowhere {
+			s.rekeyed[i] = s.hasSibling(i)
+			at, err := s.sad.find(m.to())
+			if err != nil {
+				return false, err
+			}
+			for _, sa := range at {
+				s.rekeyed[i] = s.rekeyed[i] || !known[sa.ID]
+			}
 		}
 		from, err := s.sad.find(m.from())
 		if err != nil {

@@ -23,6 +23,7 @@ type settlement struct {
 	tx      *Transaction
 	indexes *indexes
 	sad     *sad
+	later   bool // than the run: re-keys may be under way
 
 	moves   []Move // the transaction's, and those of SAs that took their place
 	rekeyed []bool // by move: it is gone, and another one has its place
@@ -47,7 +48,7 @@ func settle(conn *xfrm.Conn, tx *Transaction, x *indexes) (settled, error) {
 // settleIfTouched settles a transaction that may not have been begun. One of which the kernel holds no sign was not, or
 // its tunnel was closed down since: blocking what its owner no longer protects would be wrong.
 func settleIfTouched(conn *xfrm.Conn, tx *Transaction, x *indexes, all *sad) (settled, error) {
-	s := &settlement{conn: conn, tx: tx, indexes: x, sad: all}
+	s := &settlement{conn: conn, tx: tx, indexes: x, sad: all, later: true}
 	if err := s.read(); err != nil {
 		return settled{}, err
 	}
