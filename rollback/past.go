@@ -21,7 +21,8 @@ type Past struct {
 	Ended        bool
 	EndedBecause string // empty for a run that came to its own end
 	Resumed      []Resumed
-	Torn         bool // the last frame was incomplete and was dropped
+	Until        Boottime // a run that is done awaits confirmation until then; 0 if it doesn't
+	Torn         bool     // the last frame was incomplete and was dropped
 
 	length int64  // of the whole frames
 	sum    uint32 // of the last whole frame
@@ -141,6 +142,12 @@ func (p *Past) record(payload []byte, first bool) error {
 		}
 		p.Resumed = append(p.Resumed, Resumed(r))
 		p.Ended, p.EndedBecause = false, ""
+	case kindAwaiting:
+		var a awaiting
+		if err := unmarshal(body, &a); err != nil {
+			return err
+		}
+		p.Until = a.Until
 	case kindEnd:
 		p.Ended, p.EndedBecause = true, string(body)
 	default:
@@ -165,6 +172,8 @@ func (p *Past) State(boot string) string {
 		return "ended"
 	case p.Header.BootID != boot:
 		return "ended by a reboot"
+	case p.Awaits():
+		return "awaiting confirmation"
 	}
 	return "unfinished"
 }

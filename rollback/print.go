@@ -55,6 +55,8 @@ func printRecord(w io.Writer, payload []byte) error {
 		}
 	case kindResumed:
 		fmt.Fprintf(w, "resumed at %s, to bring every group to %s\n", p.Resumed[0].At.Format(time.RFC3339), p.Resumed[0].Towards)
+	case kindAwaiting:
+		fmt.Fprintf(w, "awaiting confirmation until %v after the machine was started\n", time.Duration(p.Until).Round(time.Second))
 	case kindEnd:
 		if p.EndedBecause != "" {
 			fmt.Fprintf(w, "end: %s\n", p.EndedBecause)

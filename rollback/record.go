@@ -29,11 +29,12 @@ type Header struct {
 
 // Kinds of payloads: their first byte.
 const (
-	kindHeader  = 'H' // JSON Header
-	kindIntent  = 'I' // a Transaction, in the encoding below
-	kindSettled = 'S' // JSON settled
-	kindResumed = 'R' // JSON resumed: recover or rollback begins; what follows is theirs
-	kindEnd     = 'E' // the run is over, whatever came of it; text, if something else than its end ended it
+	kindHeader   = 'H' // JSON Header
+	kindIntent   = 'I' // a Transaction, in the encoding below
+	kindSettled  = 'S' // JSON settled
+	kindResumed  = 'R' // JSON resumed: recover or rollback begins; what follows is theirs
+	kindAwaiting = 'A' // JSON awaiting: all is done and has to be confirmed
+	kindEnd      = 'E' // the run is over, whatever came of it; text, if something else than its end ended it
 )
 
 type settled struct {

@@ -15,7 +15,7 @@ import (
 )
 
 func (p *program) applyCommand() *cobra.Command {
-	var yes bool
+	var o applyOptions
 	c := &cobra.Command{
 		Use:   "apply FILE|SAVED",
 		Short: "Move the SAs as the plan says",
@@ -23,21 +23,38 @@ func (p *program) applyCommand() *cobra.Command {
 			"exactly what was reviewed, once, and refuses if anything of it has changed meanwhile. A first SIGINT or SIGTERM\n" +
 			"lets the groups in flight come to an end and then does what onError says; a second one kills the program.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitInvalid, exitHostCannot, exitRefused, exitBusy, exitUndone, exitNotUndone,
-			exitInterrupted),
+			exitUnconfirmed, exitInterrupted),
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.apply(cmd.Context(), args[0], yes) },
+		RunE: func(cmd *cobra.Command, args []string) error { return p.apply(cmd.Context(), args[0], o) },
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "don't ask")
+	c.Flags().StringVar(&o.at, "at", "", "wait until this `time` first: 2026-12-01T01:00:00Z, or 01:00 of local time")
+	c.Flags().DurationVar(&o.within, "confirm-within", 0, "undo everything unless `xfrm-plan confirm` arrives within this `duration`")
 	return c
 }
 
-func (p *program) apply(ctx context.Context, path string, yes bool) error {
+type applyOptions struct {
+	yes    bool
+	at     string
+	within time.Duration // 0 is what the plan says
+}
+
+func (p *program) apply(ctx context.Context, path string, o applyOptions) error {
 	src, err := p.source(path)
 	if err != nil {
 		return err
 	}
 	doc := src.doc
 	if err := notYet(doc); err != nil {
+		return err
+	}
+	if o.within != 0 {
+		doc.Confirm = o.within
+	}
+	if doc.Confirm < 0 {
+		return exitWith(exitUnexpected, "--confirm-within %v: write a duration such as 10m", doc.Confirm)
+	}
+	if err := p.waitUntil(ctx, o, src); err != nil {
 		return err
 	}
 	if err := inWindow(doc.Window, time.Now()); err != nil {
@@ -76,7 +93,7 @@ func (p *program) apply(ctx context.Context, path string, yes bool) error {
 	if nothingToDo(lanes) {
 		return nil
 	}
-	if err := p.ask(yes, "Apply this plan?"); err != nil {
+	if err := p.ask(o.yes || o.at != "", "Apply this plan?"); err != nil {
 		return err
 	}
 	return p.runLanes(ctx, state, src, lanes)
@@ -147,8 +164,6 @@ func refuseTwice(state *rollback.StateDir, doc *plan.Document, p *plan.Plan, coo
 func notYet(doc *plan.Document) error {
 	var what string
 	switch {
-	case doc.Confirm != 0:
-		what = "confirm"
 	case doc.OnExist == plan.OnExistReestablish:
 		what = "onExist: reestablish"
 	case doc.IKE.Follow == plan.FollowReestablish:
@@ -165,16 +180,30 @@ func unfinished(state *rollback.StateDir, cookie uint64) error {
 	if err != nil {
 		return err
 	}
+	awaiting, err := state.Awaiting()
+	if err != nil {
+		return err
+	}
+	for _, a := range awaiting {
+		if a.Header.Cookie == cookie {
+			return exitWith(exitBusy, "run %s awaits its confirmation: `xfrm-plan confirm`, or `xfrm-plan rollback` to undo it now", a.Header.Run)
+		}
+	}
 	if len(past) != 0 {
 		return exitWith(exitBusy, "run %s did not come to its end: run `xfrm-plan recover` first", past[0])
 	}
 	return nil
 }
 
-func (l *lane) close() {
+func (l *lane) unlock() {
 	if l.lock != nil {
 		l.lock.Close()
+		l.lock = nil
 	}
+}
+
+func (l *lane) close() {
+	l.unlock()
 	l.conn.Close()
 }
 

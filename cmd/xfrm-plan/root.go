@@ -26,7 +26,10 @@ type program struct {
 
 	allowInsecure bool // take a plan file that others could have written
 
-	open func(netns string) (namespace, error) // host.Open but in tests
+	// What reaches out of the process; tests have their own.
+	open     func(netns string) (namespace, error) // host.Open
+	detach   func(args []string) error             // starts a watchdog that outlives us
+	announce func(text string)                     // tells everybody who is logged in
 }
 
 // namespace is a network namespace: host.Namespace, or one of a test with a kernel in memory.
@@ -54,7 +57,7 @@ type target struct {
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
-	return (&program{in: in, out: out, err: errw, open: openHost}).run(ctx, args)
+	return (&program{in: in, out: out, err: errw, open: openHost, detach: detach, announce: announce}).run(ctx, args)
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
@@ -94,7 +97,7 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.netns, "netns", "", "work in the network namespace of this `name` (ip netns list) instead of the plan's targets")
 	f.BoolVar(&p.allowInsecure, "allow-insecure-file", false, "take a plan file that others own or can write")
 	root.AddCommand(
-		p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.statusCommand(), p.rollbackCommand(), p.recoverCommand(),
+		p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.confirmCommand(), p.watchdogCommand(), p.statusCommand(), p.rollbackCommand(), p.recoverCommand(),
 		p.doctorCommand(), p.schemaCommand(), p.versionCommand(),
 	)
 	return root

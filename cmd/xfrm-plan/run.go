@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -72,12 +73,20 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 			return exitUnexpected, errors.Join(err, journal.End())
 		}
 	}
+	if doc.Confirm != 0 {
+		if err := p.keepWatch(header.Run, l, doc.Confirm); err != nil {
+			return exitHostCannot, errors.Join(err, journal.End())
+		}
+	}
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism,
 	})
 	// A run with a group that is neither old nor new is not over: recover has it to finish.
-	if report.Unsettled() == 0 {
+	awaiting := doc.Confirm != 0 && runErr == nil
+	if awaiting {
+		err = awaitUntil(journal, doc.Confirm)
+	} else if report.Unsettled() == 0 {
 		err = journal.End()
 	} else {
 		err = journal.Close()
@@ -90,5 +99,31 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	}
 	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)
+	if awaiting && err == nil {
+		_ = p.say("To keep this, confirm within %v: xfrm-plan confirm %s. Otherwise it is undone.", doc.Confirm, header.Run)
+		l.unlock()
+		return p.await(ctx, state, l, header.Run)
+	}
 	return exitOfRun(report, runErr), err
+}
+
+// keepWatch starts the watchdog of a run. Without one nothing is done.
+func (p *program) keepWatch(run string, l *lane, within time.Duration) error {
+	stateDir, err := filepath.Abs(p.stateDir)
+	if err != nil {
+		return err
+	}
+	args := []string{"watchdog", run, "--within", within.String(), "--state-dir", stateDir}
+	if l.ns.name != "" {
+		args = append(args, "--netns", l.ns.name)
+	}
+	return p.detach(args)
+}
+
+func awaitUntil(j *rollback.Journal, within time.Duration) error {
+	now, err := rollback.Now()
+	if err != nil {
+		return errors.Join(err, j.Close())
+	}
+	return j.Await(now + rollback.Boottime(within))
 }

@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
@@ -23,6 +26,7 @@ import (
 //	occupy                        puts a foreign SA at 198.51.100.1 with the SPI of the first tunnel
 //	loses ADDRESS                 takes an address off the host
 //	rekey                         re-keys the first tunnel's outbound SA
+//	confirms                      gives the word in the background as soon as a run awaits it
 //	clean                         fails if a tagged policy is left
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -33,7 +37,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "tunnels": cmdTunnels, "kernel": cmdKernel, "occupy": cmdOccupy, "loses": cmdLoses,
-			"clean": cmdClean, "rekey": cmdRekey,
+			"clean": cmdClean, "rekey": cmdRekey, "confirms": cmdConfirms,
 		},
 	})
 }
@@ -89,12 +93,8 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	h := hostOf(ts)
-	p := &program{
-		in: strings.NewReader(""), out: ts.Stdout(), err: ts.Stderr(),
-		open: func(string) (namespace, error) { return h, nil },
-	}
-	full := append([]string{"--state-dir", filepath.Join(ts.Getenv("WORK"), "state")}, args[2:]...)
+	p := scriptProgram(ts, ts.Stdout())
+	full := append(stateDir(ts), args[2:]...)
 	for i, a := range full {
 		if strings.HasSuffix(a, ".yaml") || strings.HasSuffix(a, ".plan") {
 			full[i] = ts.MkAbs(a)
@@ -103,6 +103,51 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := p.run(context.Background(), full); got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+func stateDir(ts *testscript.TestScript) []string {
+	return []string{"--state-dir", filepath.Join(ts.Getenv("WORK"), "state")}
+}
+
+// scriptProgram is the program on the script's host. Its watchdogs are goroutines.
+func scriptProgram(ts *testscript.TestScript, out io.Writer) *program {
+	h := hostOf(ts)
+	p := &program{
+		in: strings.NewReader(""), out: out, err: ts.Stderr(),
+		open:     func(string) (namespace, error) { return h, nil },
+		announce: func(string) {},
+	}
+	p.detach = func(args []string) error {
+		ready := make(chan struct{})
+		w := *p
+		w.out = writerFunc(func(b []byte) (int, error) { close(ready); return len(b), nil })
+		go w.run(context.Background(), args)
+		<-ready
+		return nil
+	}
+	return p
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// cmdConfirms gives the word as soon as a run awaits it.
+func cmdConfirms(ts *testscript.TestScript, _ bool, _ []string) {
+	p, args := scriptProgram(ts, io.Discard), append(stateDir(ts), "confirm")
+	state, err := rollback.OpenStateDir(args[1])
+	ts.Check(err)
+	go func() {
+		for {
+			if runs, err := state.Awaiting(); err != nil || len(runs) != 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		for p.run(context.Background(), args) == exitBusy { // apply has not let go yet
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 }
 
 func cmdTunnels(ts *testscript.TestScript, _ bool, args []string) {

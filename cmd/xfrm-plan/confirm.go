@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
+)
+
+func (p *program) confirmCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "confirm [RUN]",
+		Short: "Keep what a run has done that would be undone otherwise",
+		Long: "confirm gives the word that a run awaits whose plan, or whose --confirm-within, asks for it: from another\n" +
+			"terminal, over the tunnels that were moved, so that it arrives only if they work. Without RUN it confirms all runs\n" +
+			"that await it.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitBusy, exitUnconfirmed),
+		Args:        cobra.MaximumNArgs(1),
+		RunE:        func(_ *cobra.Command, args []string) error { return p.confirm(args) },
+	}
+}
+
+func (p *program) confirm(args []string) error {
+	state, err := rollback.OpenStateDir(p.stateDir)
+	if err != nil {
+		return &exitError{exitHostCannot, err}
+	}
+	var runs []*rollback.Past
+	if len(args) == 1 {
+		past, err := state.ReadJournal(args[0])
+		if err != nil {
+			return err
+		}
+		if past.Confirmed() {
+			return p.say("Run %s is confirmed already.", args[0])
+		}
+		runs = append(runs, past)
+	} else if runs, err = state.Awaiting(); err != nil {
+		return err
+	}
+	if len(runs) == 0 {
+		return p.say("No run awaits confirmation.")
+	}
+	for _, past := range runs {
+		if err := p.confirmRun(state, past); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *program) confirmRun(state *rollback.StateDir, past *rollback.Past) error {
+	lock, err := state.Lock(past.Header.Cookie)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	run := past.Header.Run
+	switch err := state.Confirm(run); {
+	case errors.Is(err, rollback.ErrTooLate), errors.Is(err, rollback.ErrNotAwaiting):
+		return &exitError{exitUnconfirmed, err}
+	case err != nil:
+		return err
+	}
+	return p.say("Run %s is confirmed: it stays.", run)
+}
+
+// confirmPoll is how often the journal of a run that awaits confirmation is read: seldom enough to cost nothing, often
+// enough that nobody waits for it.
+const confirmPoll = 250 * time.Millisecond
+
+func (p *program) watchdogCommand() *cobra.Command {
+	var within time.Duration
+	c := &cobra.Command{
+		Use:         "watchdog RUN",
+		Short:       "Undo a run that is not confirmed in time",
+		Long:        "watchdog is started by apply. It outlives it, and the terminal.",
+		Hidden:      true,
+		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitNotUndone, exitUnconfirmed),
+		Args:        cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.watchdog(cmd.Context(), args[0], within)
+		},
+	}
+	c.Flags().DurationVar(&within, "within", 0, "when to undo a run whose apply died before it could say")
+	return c
+}
+
+// watchdog waits until the run is over, or until its time has come and nobody is at work on it.
+func (p *program) watchdog(ctx context.Context, run string, within time.Duration) error {
+	state, err := rollback.OpenStateDir(p.stateDir)
+	if err != nil {
+		return &exitError{exitHostCannot, err}
+	}
+	ns, err := p.open(p.netns)
+	if err != nil {
+		return &exitError{exitHostCannot, err}
+	}
+	defer ns.Close()
+	conn, err := ns.Dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	begun, err := rollback.Now()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.out, watching) // apply waits for this before it touches anything
+	u := &undo{ns: ns, conn: conn, state: state, yes: true}
+	for {
+		past, err := state.ReadJournal(run)
+		if err != nil {
+			return err
+		}
+		if past.Ended {
+			return nil
+		}
+		until := past.Until
+		if until == 0 {
+			until = begun + rollback.Boottime(within)
+		}
+		if left, err := until.Left(); err != nil {
+			return err
+		} else if left <= 0 {
+			lock, err := state.Lock(past.Header.Cookie)
+			if err == nil {
+				defer lock.Close()
+				return p.expire(ctx, u, run)
+			}
+			if !errors.Is(err, rollback.ErrLocked) {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return &exitError{exitInterrupted, ctx.Err()}
+		case <-time.After(confirmPoll):
+		}
+	}
+}
+
+// watching is the word that a watchdog is at its post.
+const watching = "watching"
+
+// expire undoes a run that was not confirmed, and tells everybody who is logged in.
+func (p *program) expire(ctx context.Context, u *undo, run string) error {
+	past, err := u.state.ReadJournal(run)
+	if err != nil || past.Ended { // confirmed in the last moment
+		return err
+	}
+	report, err := u.state.Settle(ctx, past, executor.Undone, u.conn, func(executor.Event) {})
+	switch {
+	case err == nil:
+		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and was undone.", run))
+		return errors.Join(&exitError{code: exitUnconfirmed}, u.state.Unconfirmed(run))
+	case report != nil && report.Unsettled() != 0:
+		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and could NOT be undone whole; %d tunnels stay blocked. Run `xfrm-plan recover`.",
+			run, report.Unsettled()))
+		return &exitError{exitNotUndone, err}
+	}
+	return err
+}
+
+// await waits for the word on a run that is done, or for the watchdog. A signal undoes the run at once.
+func (p *program) await(ctx context.Context, state *rollback.StateDir, l *lane, run string) (int, error) {
+	for {
+		past, err := state.ReadJournal(run)
+		if err == nil && past.Ended && !p.alone(state, past) { // somebody still writes down why
+			time.Sleep(confirmPoll)
+			continue
+		}
+		switch {
+		case err != nil:
+			return exitUnexpected, err
+		case past.Confirmed():
+			return exitOK, p.say("Run %s is confirmed: it stays.", run)
+		case past.Ended:
+			return exitUnconfirmed, p.say("Run %s was not confirmed in time and was undone.", run)
+		case !past.Awaits() && p.alone(state, past):
+			return exitNotUndone, p.say("Run %s was not confirmed in time and could not be undone whole: run `xfrm-plan recover`.", run)
+		}
+		select {
+		case <-time.After(confirmPoll):
+			continue
+		case <-ctx.Done():
+		}
+		lock, err := state.Lock(l.cookie)
+		if err != nil { // the watchdog is at it, or somebody confirms
+			ctx = context.WithoutCancel(ctx)
+			continue
+		}
+		defer lock.Close()
+		past, err = state.ReadJournal(run)
+		if err != nil || past.Ended {
+			ctx = context.WithoutCancel(ctx)
+			continue
+		}
+		if _, err := state.Settle(context.WithoutCancel(ctx), past, executor.Undone, l.conn, func(executor.Event) {}); err != nil {
+			return exitNotUndone, err
+		}
+		return exitInterrupted, p.say("Run %s was interrupted before it was confirmed, and was undone.", run)
+	}
+}
+
+// alone reports whether nobody is at work in the run's network namespace.
+func (p *program) alone(state *rollback.StateDir, past *rollback.Past) bool {
+	lock, err := state.Lock(past.Header.Cookie)
+	if err != nil {
+		return false
+	}
+	lock.Close()
+	return true
+}

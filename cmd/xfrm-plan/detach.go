@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// watchdogStart is how long a watchdog may take to come to its post: it opens two files and a socket.
+const watchdogStart = 10 * time.Second
+
+// detach starts the program once more in a session of its own, so that neither the terminal's hang-up nor ours reaches
+// it, and waits until it says that it is watching. It inherits the network namespace.
+func detach(args []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Dir = "/" // no mount is kept busy
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	var said strings.Builder
+	cmd.Stderr = nil // what it has to say stands in the journal and the report
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the watchdog: %w", err)
+	}
+	ready := make(chan error, 1)
+	go func() {
+		line, err := bufio.NewReader(io.TeeReader(out, &said)).ReadString('\n')
+		if err == nil && strings.TrimSpace(line) != watching {
+			err = fmt.Errorf("it said %q", line)
+		}
+		ready <- err
+	}()
+	select {
+	case err = <-ready:
+	case <-time.After(watchdogStart):
+		err = errors.New("it did not come to its post in time")
+	}
+	if err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return fmt.Errorf("start the watchdog: %w", err)
+	}
+	return cmd.Process.Release()
+}
+
+// announce tells everybody who is logged in. That nobody can be told is no reason to do anything else.
+func announce(text string) {
+	cmd := exec.Command("wall", text)
+	cmd.WaitDelay = time.Second
+	_ = cmd.Run()
+}
