@@ -25,7 +25,7 @@ func (c *computation) rewriteAlone(p *xfrm.Policy, templates []xfrm.Template) (s
 			dst.family = src.family
 		}
 		if src.family != dst.family {
-			c.refuse(SlugMixedFamilies,
+			c.refuse(SlugMixedFamilies, nil,
 				fmt.Sprintf("policy %v %v: its template's source would be %v and its destination %v", p.Dir, p.Sel,
 					src.addr.IP(src.family), dst.addr.IP(dst.family)),
 				"map both ends to one family")
@@ -35,7 +35,7 @@ func (c *computation) rewriteAlone(p *xfrm.Policy, templates []xfrm.Template) (s
 		if set.Selector != nil && set.Selector.Kind == SelectorHostToHost {
 			from, to := ends{sa.Src, sa.ID.Dst, sa.ID.Family}, ends{src.addr, dst.addr, dst.family}
 			if sel, ok = followHosts(sel, from, to); !ok {
-				c.refuse(SlugTransportSelector,
+				c.refuse(SlugTransportSelector, nil,
 					fmt.Sprintf("policy %v %v: one end of it is a prefix, which can't follow to another address family", p.Dir, p.Sel),
 					"exclude it from the override")
 				return p.Sel, false

@@ -14,6 +14,7 @@ type computation struct {
 	mapping *mapping
 	links   *links
 	plan    *Plan
+	about   []*xfrm.SA // by refusal; see refuse
 
 	moved  []*move        // by SA; nil if it stays
 	left   []bool         // by SA: it has an address of the plan and the selection leaves it out
@@ -41,6 +42,7 @@ func Compute(doc *Document, inv *Inventory) *Plan {
 	c.gather()
 	c.order()
 	c.build()
+	c.nameGroups()
 	c.sortRemarks()
 	c.plan.Waves = waves(doc.Waves, len(c.plan.Groups))
 	return c.plan
@@ -50,7 +52,7 @@ func Compute(doc *Document, inv *Inventory) *Plan {
 func (c *computation) orphans() {
 	for i := range c.inv.Policies {
 		if p := &c.inv.Policies[i]; p.Tagged() {
-			c.refuse(SlugBlockOrphan,
+			c.refuse(SlugBlockOrphan, nil,
 				fmt.Sprintf("policy %v %v (index %d) was left behind by an earlier run", p.Dir, p.Sel, p.Index),
 				"run `xfrm-plan recover` first")
 		}
@@ -82,7 +84,7 @@ func (c *computation) partly() {
 			continue
 		}
 		if v := leaving[c.links.children.find(int32(i))]; v != nil {
-			c.refuse(SlugPartlySelected,
+			c.refuse(SlugPartlySelected, v.sa,
 				fmt.Sprintf("SA %v is left out, and SA %v of the same Child SA is not", c.inv.SAs[i].ID, v.sa.ID),
 				"select all SAs of the Child SA or none")
 		}

@@ -85,10 +85,7 @@ func (l *links) linkTemplates(inv *Inventory) {
 func (l *links) use(inv *Inventory, i int32, pi int, t, via *xfrm.Template) {
 	l.users = append(l.users, i)
 	l.sets.join(i, l.offset+int32(pi))
-	if t.Mode == xfrm.ModeTransport {
-		t = via
-	}
-	if inv.SAs[i].Reqid != 0 || t != nil && !t.Dst.IsAny() {
+	if at := outerOf(&inv.Policies[pi], t, via); !at.dst.IsAny() {
 		l.children.join(i, l.offset+int32(pi))
 	}
 	if l.dirs[i] == xfrm.SADirUnset {

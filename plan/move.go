@@ -47,7 +47,7 @@ func (c *computation) moves() {
 			src.family = dst.family // a wildcard is of any family
 		}
 		if src.family != dst.family {
-			c.refuse(SlugMixedFamilies,
+			c.refuse(SlugMixedFamilies, sa,
 				fmt.Sprintf("SA %v: its source would be %v and its destination %v", sa.ID, src.addr.IP(src.family), dst.addr.IP(dst.family)),
 				"map both ends of the SA to one family")
 			continue
@@ -89,12 +89,12 @@ func (c *computation) larval(sa *xfrm.SA) {
 func (c *computation) check(v *move) {
 	sa, m := v.sa, &v.m
 	if sa.Offload.IfIndex != 0 && m.Offload == nil && m.Flags&xfrm.ClearOffload == 0 {
-		c.refuse(SlugOffload,
+		c.refuse(SlugOffload, sa,
 			fmt.Sprintf("SA %v is offloaded to interface %d, which may not serve the new address", sa.ID, sa.Offload.IfIndex),
 			"say what becomes of it: overrides.set.offload: none, or {dev: ..., mode: ...}")
 	}
 	if m.Mark != nil && m.Target() == m.ID {
-		c.refuse(SlugMarkOnly,
+		c.refuse(SlugMarkOnly, sa,
 			fmt.Sprintf("SA %v: a new mark at an unchanged destination makes the kernel keep two SAs", sa.ID),
 			"change marks in the IKE configuration, or together with the address")
 	}
@@ -116,7 +116,7 @@ func (c *computation) checkSelector(v *move) {
 	default:
 		return
 	}
-	c.refuse(SlugTransportSelector,
+	c.refuse(SlugTransportSelector, sa,
 		fmt.Sprintf("SA %v is in transport mode and its selector %v does not take packets between its new addresses", sa.ID, m.NewSel),
 		"let the selector follow: overrides.set.selector: host-to-host, or {local: ..., remote: ...}")
 }

@@ -42,7 +42,7 @@ func (c *computation) claims() (holder []int32) {
 			to := v.target()
 			wanted.each(to.id, func(j int32) {
 				if to.clashes(c.moved[j].target()) && !v.source().clashes(c.moved[j].source()) { // else they are ambiguous already
-					c.refuse(SlugSameTarget, fmt.Sprintf("SA %v and SA %v would both become %v", c.inv.SAs[j].ID, v.sa.ID, to.id),
+					c.refuse(SlugSameTarget, v.sa, fmt.Sprintf("SA %v and SA %v would both become %v", c.inv.SAs[j].ID, v.sa.ID, to.id),
 						"exclude one of them, or re-key it first so that its SPI changes")
 				}
 			})
@@ -58,7 +58,7 @@ func (c *computation) claims() (holder []int32) {
 				}
 			}
 			if wants[h] {
-				c.refuse(SlugAmbiguousMark, fmt.Sprintf("SA %v would take the place of SA %v with mark %v, and so would another one",
+				c.refuse(SlugAmbiguousMark, v.sa, fmt.Sprintf("SA %v would take the place of SA %v with mark %v, and so would another one",
 					v.sa.ID, c.inv.SAs[h].ID, c.inv.SAs[h].Mark), "move one of them after the other, with two plans")
 				continue
 			}
@@ -75,7 +75,7 @@ func (c *computation) ambiguous(i int32, v *move) {
 		if j == i || !v.source().finds(claim{c.inv.SAs[j].ID, c.inv.SAs[j].Mark}) {
 			return
 		}
-		c.refuse(SlugAmbiguousMark, fmt.Sprintf("SA %v with mark %v: looking for it, the kernel also finds the one with mark %v",
+		c.refuse(SlugAmbiguousMark, v.sa, fmt.Sprintf("SA %v with mark %v: looking for it, the kernel also finds the one with mark %v",
 			v.sa.ID, v.sa.Mark, c.inv.SAs[j].Mark), "re-key one of the two so that its SPI changes")
 	})
 }
@@ -94,11 +94,11 @@ func (c *computation) holder(i int32, v *move) int32 {
 		away := c.moved[j]
 		switch {
 		case away == nil || away.target().id == other.ID:
-			c.refuse(SlugConflict, fmt.Sprintf("SA %v would become %v, which is taken by the SA from %v (reqid %d)",
+			c.refuse(SlugConflict, v.sa, fmt.Sprintf("SA %v would become %v, which is taken by the SA from %v (reqid %d)",
 				v.sa.ID, to.id, other.SrcIP(), other.Reqid),
 				"re-key one of the two so that its SPI changes, or exclude this one")
 		case found >= 0:
-			c.refuse(SlugAmbiguousMark, fmt.Sprintf("SA %v would become %v, where two SAs with marks are in its way", v.sa.ID, to.id),
+			c.refuse(SlugAmbiguousMark, v.sa, fmt.Sprintf("SA %v would become %v, where two SAs with marks are in its way", v.sa.ID, to.id),
 				"re-key it so that its SPI changes")
 		default:
 			found = j

@@ -41,7 +41,7 @@ func (c *computation) overrideEncap(v *move, set *EncapChange) bool {
 		return false
 	}
 	if v.sa.Encap.Type != xfrm.EncapNone && v.sa.Encap.Type != xfrm.EncapESPinUDP {
-		c.refuse(SlugIrreversible,
+		c.refuse(SlugIrreversible, v.sa,
 			fmt.Sprintf("SA %v: its encapsulation of type %d could not be put back if the migration had to be undone", v.sa.ID, v.sa.Encap.Type),
 			"leave out set.encap: the SA keeps what it has")
 	}
@@ -70,7 +70,7 @@ func (c *computation) overrideKeepalive(v *move, seconds *uint32) bool {
 	if *seconds != 0 {
 		c.needEncap(v, "a NAT keepalive")
 		if v.sa.Dir != xfrm.SADirOut { // __xfrm_init_state: "NAT keepalive is only supported for outbound SAs"
-			c.refuse(SlugUnknownDirection,
+			c.refuse(SlugUnknownDirection, v.sa,
 				fmt.Sprintf("SA %v: the kernel takes a NAT keepalive only for an SA that was installed with a direction", v.sa.ID),
 				"leave out set.natKeepalive for this SA")
 		}
@@ -106,14 +106,14 @@ func (v *move) encapsulated() bool {
 
 func (c *computation) needEncap(v *move, what string) {
 	if !v.encapsulated() {
-		c.refuse(SlugNeedsEncap, fmt.Sprintf("SA %v: %s needs UDP encapsulation, which it does not have", v.sa.ID, what),
+		c.refuse(SlugNeedsEncap, v.sa, fmt.Sprintf("SA %v: %s needs UDP encapsulation, which it does not have", v.sa.ID, what),
 			"set encap too, or leave this out")
 	}
 }
 
 func (c *computation) needDirection(v *move, why string) {
 	if v.dir == xfrm.SADirUnset {
-		c.refuse(SlugUnknownDirection, fmt.Sprintf("SA %v: nothing tells its direction, and %s", v.sa.ID, why),
+		c.refuse(SlugUnknownDirection, v.sa, fmt.Sprintf("SA %v: nothing tells its direction, and %s", v.sa.ID, why),
 			"leave the override out for this SA, or give it a policy that uses it")
 	}
 }
@@ -148,7 +148,7 @@ func (c *computation) overrideOffload(v *move, set *OffloadChange) bool {
 		m.Offload = &o
 		return true
 	}
-	c.refuse(SlugUnknownLink, fmt.Sprintf("SA %v: there is no interface %q to offload to", sa.ID, set.Dev),
+	c.refuse(SlugUnknownLink, v.sa, fmt.Sprintf("SA %v: there is no interface %q to offload to", sa.ID, set.Dev),
 		"correct overrides.set.offload.dev")
 	return false
 }

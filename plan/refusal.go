@@ -3,6 +3,8 @@ package plan
 import (
 	"cmp"
 	"slices"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // The slugs of refusals and warnings. They are stable: scripts and tests rely on them.
@@ -30,8 +32,26 @@ const (
 	SlugLarval            Slug = "negotiating"         // an SA is being negotiated at an address that the plan moves
 )
 
-func (c *computation) refuse(slug Slug, reason, hint string) {
+// refuse notes a refusal. It is about sa's group, or about none if sa is nil.
+func (c *computation) refuse(slug Slug, sa *xfrm.SA, reason, hint string) {
 	c.plan.Refusals = append(c.plan.Refusals, Refusal{Slug: slug, Reason: reason, Hint: hint})
+	c.about = append(c.about, sa)
+}
+
+// nameGroups completes the refusals when groups have their names.
+func (c *computation) nameGroups() {
+	if len(c.about) == 0 {
+		return
+	}
+	names := make(map[*xfrm.SA]string)
+	for g := range c.groups {
+		for _, i := range c.groups[g].sas {
+			names[&c.inv.SAs[i]] = c.plan.Groups[g].Name
+		}
+	}
+	for i, sa := range c.about {
+		c.plan.Refusals[i].Group = names[sa]
+	}
 }
 
 func (c *computation) warn(slug Slug, group, text string) {

@@ -84,7 +84,7 @@ func (w *rewriting) template(t *xfrm.Template, users []int32) bool {
 			}
 		}
 		if n > 0 && want != *t || w.seen && sel != w.sel {
-			w.c.refuse(SlugPartlySelected,
+			w.c.refuse(SlugPartlySelected, &w.c.inv.SAs[i],
 				fmt.Sprintf("policy %v %v: its SAs would part ways", w.p.Dir, w.p.Sel),
 				"select all SAs of the policy or none, and set the same for all of them")
 			return false
@@ -119,7 +119,7 @@ func (w *rewriting) checkTraffic(tunnel bool) bool {
 		return true
 	}
 	if admits(&w.p.Sel, from.src, from.dst, from.family) && !admits(&w.sel, to.src, to.dst, to.family) {
-		w.c.refuse(SlugTransportSelector,
+		w.c.refuse(SlugTransportSelector, v.sa,
 			fmt.Sprintf("policy %v %v is for the old addresses of transport-mode SA %v: at the new ones its traffic would match no policy",
 				w.p.Dir, w.p.Sel, v.sa.ID),
 			"let selectors that are single hosts follow: overrides.set.selector: host-to-host; widen others in the IKE configuration")
@@ -168,7 +168,7 @@ func (c *computation) checkKeys() {
 			continue
 		}
 		if _, taken := holders[next.Key()]; taken {
-			c.refuse(SlugPolicyExists,
+			c.refuse(SlugPolicyExists, nil,
 				fmt.Sprintf("policy %v %v would become %v, and there is such a policy already", next.Dir, c.inv.Policies[pi].Sel, next.Sel),
 				"delete one of the two first, or give the SA an explicit selector")
 		}

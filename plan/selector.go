@@ -41,7 +41,7 @@ func (c *computation) hostSelector(v *move) bool {
 	}
 	next, ok := followHosts(v.sa.Sel, from, to)
 	if !ok {
-		c.refuse(SlugTransportSelector,
+		c.refuse(SlugTransportSelector, v.sa,
 			fmt.Sprintf("SA %v: one end of its selector %v is a prefix, which can't follow to another address family", v.sa.ID, v.sa.Sel),
 			"give the new selector: overrides.set.selector: {local: ..., remote: ...}")
 		return false
