@@ -55,7 +55,7 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	r := newRun(p, cfg)
 	r.event(Event{Kind: RunStarted, Total: len(p.Groups)})
 	err := r.waves(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && (cfg.OnError == plan.OnErrorRollback || r.report.Failed()) { // else it came too late to stop anything
 		err = errors.Join(ErrInterrupted, err)
 		r.report.Interrupted = true
 	}

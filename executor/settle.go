@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,7 +72,9 @@ func (s *settlement) run() (settled, error) {
 		if s.finished() {
 			return s.result(), nil
 		}
-		failed = s.steps()
+		if failed = s.steps(); errors.Is(failed, errNotMoved) {
+			failed = nil
+		}
 	}
 	if err := s.read(); err != nil {
 		return settled{}, errors.Join(failed, err)
@@ -202,7 +205,10 @@ func (s *settlement) finished() bool {
 
 // shortfall says what is not settled, and what could not even be blocked.
 func (s *settlement) shortfall() error {
-	all := []error{s.moved(), s.policies()}
+	all := []error{s.moved()}
+	if all[0] == nil {
+		all[0] = s.policies()
+	}
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
 		want := goal(pc)
@@ -225,7 +231,7 @@ func (s *settlement) result() (r settled) {
 			r.notes = append(r.notes, fmt.Sprintf("SA %v came with a re-key and goes with the others", id.ID))
 		case s.rekeyed[i]:
 			r.notes = append(r.notes, fmt.Sprintf("SA %v is gone; another SA of its Child SA has its place", id.Target()))
-		case at == nowhere: // only of a transaction that left no sign
+		case at == nowhere && !s.touched():
 			r.notes = append(r.notes, fmt.Sprintf("SA %v was deleted by its owner meanwhile", id.Target()))
 		}
 	}
@@ -250,18 +256,21 @@ func (s *settlement) do(what string, reqs []xfrm.Request) error {
 // move moves the SAs that are still where they came from.
 func (s *settlement) move() error {
 	reqs := migrations(s.moves, func(i int) place { return s.places[i] })
-	if len(reqs) == 0 {
-		return s.moved()
+	if len(reqs) == 0 && s.moved() != nil {
+		return errNotMoved
 	}
 	failed := s.do("migrate", reqs)
 	if err := s.read(); err != nil {
 		return errors.Join(failed, err)
 	}
-	if err := s.moved(); err != nil {
-		return failed // the rest is said at the end
+	if s.moved() == nil {
+		return nil // whatever the kernel said
 	}
-	return nil
+	return cmp.Or(failed, errNotMoved)
 }
+
+// errNotMoved ends the steps where the kernel refused nothing and an SA is missing all the same. shortfall has the words.
+var errNotMoved = errors.New("not all SAs are there")
 
 // unordered reports whether policies that stand in an order of age may have lost it: a switch was on its way. Which of
 // them had been replaced can't be told.

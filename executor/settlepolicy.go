@@ -131,8 +131,8 @@ func (s *settlement) uncover() error {
 	if err := s.read(); err != nil {
 		return err
 	}
-	if err := s.moved(); err != nil {
-		return err
+	if s.moved() != nil {
+		return errNotMoved
 	}
 	var reqs []xfrm.Request
 	for i := range s.tx.Policies {

@@ -103,11 +103,13 @@ func TestFaultMatrix(t *testing.T) {
 		}
 	})
 	t.Run("forward", func(t *testing.T) {
-		all := singles(t, shapes[0])
-		for i := range all {
-			all[i].towards = executor.Done
+		for _, s := range shapes {
+			all := singles(t, s)
+			for i := range all {
+				all[i].towards = executor.Done
+			}
+			each(t, ta, func(c cell) string { return "1 tunnel, " + s.name + ", recover --forward\t" + kind(c.first) }, all)
 		}
-		each(t, ta, func(c cell) string { return "1 tunnel, recover --forward\t" + kind(c.first) }, all)
 	})
 	table := ta.String()
 	t.Logf("\n%s", table)
