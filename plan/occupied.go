@@ -100,6 +100,9 @@ func (c *computation) holder(i int32, v *move) int32 {
 		case found >= 0:
 			c.refuse(SlugAmbiguousMark, v.sa, fmt.Sprintf("SA %v would become %v, where two SAs with marks are in its way", v.sa.ID, to.id),
 				"re-key it so that its SPI changes")
+			if compareSAs(other, &c.inv.SAs[found]) < 0 { // the dump's order doesn't count, even here
+				found = j
+			}
 		default:
 			found = j
 		}

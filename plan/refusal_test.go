@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -106,6 +108,10 @@ func TestRefusals(t *testing.T) {
 		{name: "another one is found for its mark", sas: []xfrm.SA{espSA(local, remote, 1, 7, marked(1, 0xff)), espSA(local, remote, 1, 8)},
 			want: []plan.Slug{plan.SlugAmbiguousMark}},
 		{name: "marks that differ", sas: []xfrm.SA{espSA(local, remote, 1, 7, marked(1, 0xff)), espSA(local, remote, 1, 8, marked(2, 0xff))}},
+		{name: "two in the way, told apart by their marks",
+			sas:  []xfrm.SA{espSA(remote, local, 2, 7, marked(1, 1)), espSA(remote, "192.0.2.2", 2, 8, marked(1, 3)), espSA(remote, "192.0.2.2", 2, 9, marked(3, 3))},
+			doc:  rules(rule("192.0.2.1/32", "192.0.2.2/32"), rule("192.0.2.2/32", "192.0.2.3/32")),
+			want: []plan.Slug{plan.SlugAmbiguousMark}},
 		{name: "a new mark at the old destination", sas: []xfrm.SA{out}, doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}}),
 			want: []plan.Slug{plan.SlugMarkOnly}},
 		{name: "a new mark at a new destination", sas: []xfrm.SA{in}, doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}})},
@@ -149,6 +155,10 @@ func TestRefusals(t *testing.T) {
 				if r.Hint == "" || strings.HasSuffix(r.Hint, ".") || strings.HasSuffix(r.Reason, ".") {
 					t.Errorf("%v: hint %q: want one, and no full stop: they are put into sentences", r, r.Hint)
 				}
+			}
+			slices.Reverse(inv.SAs)
+			if diff := cmp.Diff(p.Refusals, plan.Compute(doc, inv).Refusals); diff != "" {
+				t.Errorf("dumped the other way round:\n%s", diff)
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("refused for %v, want %v\n%v", got, tc.want, p.Refusals)
