@@ -49,7 +49,7 @@ test-kernel: build lab
 	$(ON_KERNEL) -exec '$(LAB) exec' ./test/netns/smoke ./test/netns/conform
 
 test-system: build lab
-	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 8m ./test/netns/smoke ./test/netns/codec ./test/netns/scenario
+	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 8m ./test/netns/smoke ./test/netns/codec ./test/netns/inventory ./test/netns/scenario
 
 ## lint: what reviewers would say first
 lint: bin/golangci-lint
