@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/plan/recorded"
+	"github.com/xfrm-plan/xfrm-plan/review"
 )
 
 var update = flag.Bool("update", false, "write the goldens of testdata/golden afresh")
@@ -95,6 +97,13 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
+// reviewed are the goldens that package review is tested with as well, in testdata/review: a tunnel, one that changes its
+// family, selectors that follow, policies that keep their age, policies alone, and refusals.
+var reviewed = []string{
+	"strongswan-dual-stack", "dual-stack-to-ipv6", "transport-follows", "manual-equal-priority-overlap", "strongswan-trap",
+	"manual-ambiguous-mark",
+}
+
 func golden(t *testing.T, name, inventory string, doc *plan.Document) {
 	inv, made, err := recorded.Read(filepath.Join("testdata/inventory", inventory+".json"))
 	if err != nil {
@@ -102,10 +111,23 @@ func golden(t *testing.T, name, inventory string, doc *plan.Document) {
 	}
 	var got bytes.Buffer
 	fmt.Fprintf(&got, "# %s\n", strings.ReplaceAll(strings.TrimSpace(made), "\n", "\n# "))
-	render(&got, plan.Compute(doc, inv))
-	path := filepath.Join("testdata/golden", name+".txt")
+	p := plan.Compute(doc, inv)
+	render(&got, p)
+	compare(t, filepath.Join("testdata/golden", name+".txt"), got.Bytes())
+	if slices.Contains(reviewed, name) {
+		got.Reset()
+		if err := review.Of(p, "wan").Text(&got); err != nil {
+			t.Fatal(err)
+		}
+		compare(t, filepath.Join("testdata/review", name+".txt"), got.Bytes())
+	}
+}
+
+// compare compares with the file, or writes it with -update.
+func compare(t *testing.T, path string, got []byte) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -114,7 +136,7 @@ func golden(t *testing.T, name, inventory string, doc *plan.Document) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("the plan is not the golden (-want +got); go test ./plan -update if it should be:\n%s", diff)
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s: -want +got; go test ./plan -update if it should be:\n%s", path, diff)
 	}
 }
