@@ -93,28 +93,18 @@ func (p *program) watchdogCommand() *cobra.Command {
 
 // watchdog waits until the run is over, or until its time has come and nobody is at work on it.
 func (p *program) watchdog(ctx context.Context, run string, within time.Duration) error {
-	state, err := rollback.OpenStateDir(p.stateDir)
-	if err != nil {
-		return &exitError{exitHostCannot, err}
-	}
-	ns, err := p.open(p.netns)
-	if err != nil {
-		return &exitError{exitHostCannot, err}
-	}
-	defer ns.Close()
-	conn, err := ns.Dial()
+	u, err := p.attach(true)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer u.close()
 	begun, err := rollback.Now()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(p.out, watching) // apply waits for this before it touches anything
-	u := &undo{ns: ns, conn: conn, state: state, yes: true}
 	for {
-		past, err := state.ReadJournal(run)
+		past, err := u.state.ReadJournal(run)
 		if err != nil {
 			return err
 		}
@@ -128,7 +118,7 @@ func (p *program) watchdog(ctx context.Context, run string, within time.Duration
 		if left, err := until.Left(); err != nil {
 			return err
 		} else if left <= 0 {
-			lock, err := state.Lock(past.Header.Cookie)
+			lock, err := u.state.Lock(past.Header.Cookie)
 			if err == nil {
 				defer lock.Close()
 				return p.expire(ctx, u, run)

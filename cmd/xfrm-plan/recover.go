@@ -59,31 +59,47 @@ type undo struct {
 	yes    bool
 }
 
-func (p *program) undoing(yes bool, work func(*undo) error) error {
+func (u *undo) close() {
+	u.conn.Close()
+	u.ns.Close()
+}
+
+// attach opens what recover, rollback and the watchdog work with. It takes no lock.
+func (p *program) attach(yes bool) (*undo, error) {
 	state, err := rollback.OpenStateDir(p.stateDir)
 	if err != nil {
-		return &exitError{exitHostCannot, err}
+		return nil, &exitError{exitHostCannot, err}
 	}
 	ns, err := p.open(p.netns)
 	if err != nil {
-		return &exitError{exitHostCannot, err}
+		return nil, &exitError{exitHostCannot, err}
 	}
-	defer ns.Close()
 	conn, err := ns.Dial()
 	if err != nil {
-		return err
+		ns.Close()
+		return nil, err
 	}
-	defer conn.Close()
-	cookie, err := conn.Cookie()
+	u := &undo{ns: ns, conn: conn, state: state, yes: yes}
+	if u.cookie, err = conn.Cookie(); err != nil {
+		u.close()
+		return nil, err
+	}
+	return u, nil
+}
+
+// undoing does work under the lock of the network namespace.
+func (p *program) undoing(yes bool, work func(*undo) error) error {
+	u, err := p.attach(yes)
 	if err != nil {
 		return err
 	}
-	lock, err := state.Lock(cookie)
+	defer u.close()
+	lock, err := u.state.Lock(u.cookie)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	return work(&undo{ns, conn, state, cookie, yes})
+	return work(u)
 }
 
 func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
