@@ -11,6 +11,7 @@ import (
 func (c *computation) rewrites() {
 	c.next = make([]*xfrm.Policy, len(c.inv.Policies))
 	var all slab[xfrm.Policy]
+	var allTemplates slab[xfrm.Template]
 	var templates []xfrm.Template // of the policy in hand
 	reselected := false
 	for pi := range c.inv.Policies {
@@ -26,7 +27,7 @@ func (c *computation) rewrites() {
 		}
 		next := all.next()
 		*next = *p
-		next.Sel, next.Templates = sel, slices.Clone(templates)
+		next.Sel, next.Templates = sel, allTemplates.clone(templates)
 		c.next[pi] = next
 		reselected = reselected || sel != p.Sel
 	}

@@ -14,3 +14,14 @@ func (s *slab[T]) next() *T {
 	s.free = s.free[1:]
 	return v
 }
+
+// clone hands out a copy of all.
+func (s *slab[T]) clone(all []T) []T {
+	if len(s.free) < len(all) {
+		s.free = make([]T, max(slabSize, len(all)))
+	}
+	n := copy(s.free, all)
+	v := s.free[:n:n]
+	s.free = s.free[n:]
+	return v
+}
