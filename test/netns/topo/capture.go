@@ -23,7 +23,8 @@ type Capture struct {
 // StartCapture captures on an interface of the wire; when it returns the capture is on.
 func StartCapture(iface, file string) (*Capture, error) {
 	// -U and --immediate-mode: every packet is in the file when tcpdump is told to stop. -Z: it would give up being root, who owns dir.
-	cmd := Wire.Command("tcpdump", "-i", iface, "-Q", "in", "-n", "-U", "--immediate-mode", "-Z", "root", "-w", file)
+	// -s: nobody looks further into a packet, and with the default of 256 KiB for each the buffer has room for eight of them.
+	cmd := Wire.Command("tcpdump", "-i", iface, "-Q", "in", "-n", "-s", "256", "-U", "--immediate-mode", "-Z", "root", "-w", file)
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
