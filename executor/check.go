@@ -54,31 +54,45 @@ func (a *attempt) check() error {
 	return nil
 }
 
-// verify reads every SA and policy of a transaction back and says what is not as it should be.
-func verify(conn *xfrm.Conn, tx *Transaction) error {
+// verify reads every SA, policy and cover back, and says what is not as it should be.
+func (a *attempt) verify() error {
 	q := new(query)
 	var wrong []error
-	places := make([]place, len(tx.Moves))
-	locate(q, tx.Moves, places)
-	for i := range tx.Policies {
-		pc := &tx.Policies[i]
+	places := make([]place, len(a.tx.Moves))
+	locate(q, a.tx.Moves, places)
+	for i := range a.tx.Policies {
+		pc := &a.tx.Policies[i]
 		want := goal(pc)
 		ask := xfrm.GetPolicy
 		if reselected(pc) { // the kernel chose its index
 			ask = xfrm.GetPolicyByKey
 		}
-		q.ask(ask(want), func(a *xfrm.Answer) {
-			if a == nil || !a.Policy.Same(want) {
+		q.ask(ask(want), func(ans *xfrm.Answer) {
+			if ans == nil || !ans.Policy.Same(want) {
 				wrong = append(wrong, fmt.Errorf("policy %v %v is not as it should be", want.Dir, want.Sel))
 			}
 		})
+		if reselected(pc) {
+			q.ask(xfrm.GetPolicyByKey(&pc.Old), func(ans *xfrm.Answer) {
+				if ans != nil {
+					wrong = append(wrong, fmt.Errorf("policy %v %v is still there", pc.Old.Dir, pc.Old.Sel))
+				}
+			})
+		}
 	}
-	if err := q.run(conn); err != nil {
+	for _, c := range a.covers.tagged() {
+		q.ask(xfrm.GetPolicy(&c), func(ans *xfrm.Answer) {
+			if ans != nil {
+				wrong = append(wrong, fmt.Errorf("temporary policy %v %v is still there", c.Dir, c.Sel))
+			}
+		})
+	}
+	if err := q.run(a.conn); err != nil {
 		return err
 	}
 	for i, at := range places {
 		if at != there {
-			wrong = append(wrong, fmt.Errorf("SA %v is not where it should be", tx.Moves[i].There.Target()))
+			wrong = append(wrong, fmt.Errorf("SA %v is not where it should be", a.tx.Moves[i].There.Target()))
 		}
 	}
 	return errors.Join(wrong...)

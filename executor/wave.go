@@ -73,7 +73,7 @@ func (r *run) group(gi int) error {
 	err := a.run()
 	span := time.Since(a.blockedAt)
 	if err == nil {
-		err = verify(r.cfg.Conn, tx)
+		err = a.verify()
 	}
 	for _, e := range a.events {
 		e.Group = tx.Name

@@ -20,7 +20,7 @@ judged by an oracle that shares no code with the engine. It looks at SAD, SPD an
 - recovering twice changes no more than recovering once.
 
 The faults: kill -9, SIGTERM, a second runner, a reboot, the network namespace deleted and made anew; ENOBUFS, lost acknowledgements; -EEXIST with the old SA kept,
-with both gone, with only the new one there; -ESRCH; a policy request refused, or refused and yet done; the SPD flushed, a policy rewritten, an SA deleted by
+with both gone, with only the new one there; -ESRCH; a policy request refused, or refused and yet done; any request acknowledged and not done; the SPD flushed, a policy rewritten, an SA deleted by
 somebody else; ENOSPC, EIO, short writes. "Then a crash in the recovery" takes each of them and kills, interrupts or deafens the recovery at each of its own points.
 
 ` + table

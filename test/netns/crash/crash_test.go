@@ -24,10 +24,10 @@ var crashes = flag.Int("crashes", 30, "how often the program is killed")
 // nothingToRecover is how recover says so.
 const nothingToRecover = "Nothing to recover"
 
-const (
-	gateway topo.Namespace = "crash"
-	tunnels                = 20
-)
+// gateway is the namespace with the tunnels, as many as make a run long enough to be hit.
+const gateway topo.Namespace = "crash"
+
+const tunnels = 20
 
 // TestRecoverBringsEverythingBackAfterKill kills apply at random instants between its first event and its last, recovers, and
 // compares what `ip xfrm` shows with what it showed before: every SA with its counters, every policy with its index, and
