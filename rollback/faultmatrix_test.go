@@ -91,7 +91,11 @@ func TestFaultMatrix(t *testing.T) {
 			many[i] = shapes[i%2]
 		}
 		all := singles(t, many...)
-		each(t, ta, func(c cell) string { return "100 tunnels, thinned\t" + kind(c.first) }, every(all, len(all)/30+1))
+		some := 8
+		if *whole || *update {
+			some = 30
+		}
+		each(t, ta, func(c cell) string { return "100 tunnels, thinned\t" + kind(c.first) }, every(all, len(all)/some+1))
 	})
 	t.Run("pairs", func(t *testing.T) {
 		for _, s := range shapes {
