@@ -15,6 +15,9 @@ type claim struct {
 func (v *move) source() claim { return claim{v.sa.ID, v.sa.Mark} }
 func (v *move) target() claim { return claim{v.m.Target(), v.m.TargetMark()} }
 
+// stays reports whether the SA keeps its tuple but for the mark, and changes its source only.
+func (v *move) stays() bool { return v.m.Target() == v.sa.ID }
+
 // finds reports whether looking for a finds b, as __xfrm_state_lookup does.
 func (a claim) finds(b claim) bool { return a.id == b.id && a.mark.Key()&b.mark.Mask == b.mark.Key() }
 
@@ -41,7 +44,11 @@ func (c *computation) claims() (holder []int32) {
 			c.ambiguous(i, v)
 			to := v.target()
 			wanted.each(to.id, func(j int32) {
-				if to.clashes(c.moved[j].target()) && !v.source().clashes(c.moved[j].source()) { // else they are ambiguous already
+				other := c.moved[j]
+				if other.stays() || v.stays() || other.source().clashes(v.source()) {
+					return // what is wrong is found by its source
+				}
+				if to.clashes(other.target()) {
 					c.refuse(SlugSameTarget, v.sa, fmt.Sprintf("SA %v and SA %v would both become %v", c.inv.SAs[j].ID, v.sa.ID, to.id),
 						"exclude one of them, or re-key it first so that its SPI changes")
 				}
@@ -93,7 +100,7 @@ func (c *computation) holder(i int32, v *move) int32 {
 		}
 		away := c.moved[j]
 		switch {
-		case away == nil || away.target().id == other.ID:
+		case away == nil || away.stays():
 			c.refuse(SlugConflict, v.sa, fmt.Sprintf("SA %v would become %v, which is taken by the SA from %v (reqid %d)",
 				v.sa.ID, to.id, other.SrcIP(), other.Reqid),
 				"re-key one of the two so that its SPI changes, or exclude this one")
