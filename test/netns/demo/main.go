@@ -38,7 +38,7 @@ func demo(s *screen) (ok bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d := &demonstration{screen: s}
+	d := &demonstration{screen: s, dir: dir}
 	s.title("A gateway changes its ISP while its IPsec tunnel carries traffic")
 	s.step("The network: five network namespaces in a virtual machine")
 	s.output(topo.Drawing)
@@ -46,7 +46,7 @@ func demo(s *screen) (ok bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, d.network.Close()) }()
-	for _, step := range []func() error{d.tunnel, d.watch, d.plan, d.apply, d.checks, d.again, d.toIPv6} {
+	for _, step := range []func() error{d.tunnel, d.watch, d.plan, d.apply, d.checks, d.again, d.toIPv6, d.failure, d.crash} {
 		if err := step(); err != nil {
 			return false, err
 		}

@@ -14,6 +14,7 @@ import (
 type demonstration struct {
 	*screen
 	network *topo.Network
+	dir     string // for files
 	watched *topo.Watch
 	planned map[topo.Namespace]string // what `xfrm-plan plan` said
 	failed  int                       // checks
@@ -185,5 +186,5 @@ func (d *demonstration) end() {
 		d.line("\n%s", d.paint(red, fmt.Sprintf("%d checks failed.", d.failed)))
 		return
 	}
-	d.line("\n%s", d.paint(green, "Every check holds: the tunnel moved twice, and nobody behind it noticed more than a pause."))
+	d.line("\n%s", d.paint(green, "Every check holds: the tunnel moved twice, nobody behind it noticed more than a pause, and what went wrong was undone."))
 }
