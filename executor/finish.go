@@ -40,7 +40,7 @@ func Finish(ctx context.Context, txs []Transaction, outcome Outcome, cfg Config)
 		}
 	}
 	f.report.Ended = time.Now()
-	return &f.report, failures.ErrorOrNil()
+	return &f.report, joined(failures)
 }
 
 type finish struct {

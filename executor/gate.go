@@ -35,7 +35,7 @@ func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 		}
 		failures = multierror.Append(failures, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
 	}
-	return failures.ErrorOrNil()
+	return joined(failures)
 }
 
 // failing runs the checks and says which groups of the wave did not pass, and why.

@@ -142,7 +142,7 @@ func (r *run) waves(ctx context.Context) error {
 		}
 		r.event(Event{Kind: WaveDone, Wave: w.Name})
 	}
-	return failures.ErrorOrNil()
+	return joined(failures)
 }
 
 // rollback undoes the groups that are done, the last one first.
@@ -156,5 +156,5 @@ func (r *run) rollback() error {
 			failures = multierror.Append(failures, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
 		}
 	}
-	return failures.ErrorOrNil()
+	return joined(failures)
 }

@@ -53,7 +53,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 			failures = multierror.Append(failures, err)
 		}
 	}
-	return failures.ErrorOrNil()
+	return joined(failures)
 }
 
 // group runs one group's transaction to an end.
