@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	faultRuns = flag.Int("faultruns", 400, "how many random runs TestRandomFaults makes")
+	faultRuns = flag.Int("faultruns", 150, "how many random runs TestRandomFaults makes")
 	faultSeed = flag.Uint64("faultseed", 0, "repeat this random run only")
 )
 
