@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -91,13 +92,15 @@ func (p *program) examine() (all []finding) {
 	if !add("SPD", err, fmt.Sprintf("%d policies", len(policies)), exitHostCannot) {
 		return all
 	}
-	orphans := 0
-	for i := range policies {
-		if policies[i].Tagged() {
-			orphans++
-		}
+	left, err := executor.Left(conn)
+	if !add("left-overs", err, fmt.Sprintf("%d policies left behind by a run", left), exitHostCannot) {
+		return all
 	}
-	all = append(all, finding{"blocks", orphans == 0, fmt.Sprintf("%d block policies left behind by a run", orphans), exitBusy})
+	if left != 0 {
+		last := &all[len(all)-1]
+		last.OK, last.code = false, exitBusy
+		last.Text += ": `xfrm-plan recover`"
+	}
 	return append(all, p.examineRuns(conn)...)
 }
 
