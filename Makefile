@@ -49,7 +49,13 @@ test-kernel: build lab
 	$(ON_KERNEL) -exec '$(LAB) exec' ./test/netns/smoke ./test/netns/conform
 
 test-system: build lab
-	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 8m ./test/netns/smoke ./test/netns/codec ./test/netns/inventory ./test/netns/scenario
+	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 8m ./test/netns/smoke ./test/netns/codec ./test/netns/inventory ./test/netns/scenario ./test/netns/examples ./test/netns/crash
+
+## bench: figures of the real kernel, printed and written to docs/benchmarks.md; under ten minutes
+bench: lab
+	XFRM_PLAN_BENCH_HOST="$$(sed -n '/^model name/ {s/.*: //p;q}' /proc/cpuinfo)" \
+	$(ON_KERNEL) -exec '$(LAB) exec -mem 3072 -env XFRM_PLAN_BENCH_HOST' -run '^$$' -bench . -benchtime 3x -timeout 15m ./test/netns/bench
+	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/bench/testdata/sections docs/benchmarks.md
 
 ## lint: what reviewers would say first
 lint: bin/golangci-lint
