@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +42,10 @@ func dump[T any](c *Conn, req Request, want uint16, decode func(*T, []byte) erro
 	for range maxDumps {
 		all = all[:0]
 		interrupted, err := c.dumpOnce(op, req, want, func(b []byte) error {
+			if len(all) == cap(all) {
+				// append would grow a large table by a quarter at a time and copy it many times over.
+				all = slices.Grow(all, max(len(all), 64))
+			}
 			var zero T
 			all = append(all, zero)
 			return decode(&all[len(all)-1], b)
