@@ -47,6 +47,9 @@ func qemuArgs(im Images, spec Spec, shell bool) []string {
 		"-initrd", initrdFD,
 		"-append", strings.Join(kernelArgs, " "),
 	}
+	if spec.Counted {
+		args = append(args, "-icount", "shift=0") // 2^0 ns
+	}
 	if spec.System {
 		args = append(args,
 			// Writes go to a temporary file that QEMU has already unlinked, and need not survive anything.

@@ -22,6 +22,10 @@ type Spec struct {
 	MemoryMiB int // 0 is the kind's default
 	CPUs      int // 0 is 1
 
+	// Counted makes the machine's clock count instructions, a nanosecond each. What is measured in there is then the
+	// same each time, whatever else the host does.
+	Counted bool
+
 	// Timeout ends the command. 0 is none: the machine is then ended only if its kernel stops.
 	Timeout time.Duration
 
