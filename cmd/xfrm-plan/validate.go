@@ -30,7 +30,11 @@ func (p *program) validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(p.out, "%s is a valid plan: %s, %d renumberings.\n", args[0], doc.Metadata.Name, len(doc.Renumber))
+			what := "1 renumbering"
+			if n := len(doc.Renumber); n != 1 {
+				what = fmt.Sprintf("%d renumberings", n)
+			}
+			fmt.Fprintf(p.out, "%s is a valid plan: %s, %s.\n", args[0], doc.Metadata.Name, what)
 			return nil
 		},
 	}
