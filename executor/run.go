@@ -36,9 +36,9 @@ type Config struct {
 	Parallelism int         // groups at once; 0 is DefaultParallelism
 }
 
-// DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them, so that what
-// a second one gains is the time between one group's datagrams.
-const DefaultParallelism = 2
+// DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them: more of them
+// gain nothing and take the processor from the one whose traffic is held back (docs/benchmarks.md has the figures).
+const DefaultParallelism = 1
 
 var (
 	// ErrInterrupted means that the run was told to stop.
@@ -73,6 +73,7 @@ type run struct {
 	txs     []Transaction   // by group
 	ended   []chan struct{} // by group: closed when it is at its end, or will not be started
 	indexes indexes
+	holding sync.Mutex // held by the one group whose traffic is held back: two would only wait for each other
 
 	mu      sync.Mutex // guards report and serialises events
 	report  Report

@@ -70,7 +70,9 @@ func (r *run) group(gi int) error {
 	if err := a.check(); err != nil {
 		return r.skip(gi, err)
 	}
+	r.holding.Lock()
 	err := a.run()
+	r.holding.Unlock()
 	span := time.Since(a.blockedAt)
 	if err == nil {
 		err = a.verify()
