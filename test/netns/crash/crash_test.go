@@ -19,7 +19,7 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
 
-var crashes = flag.Int("crashes", 30, "how often the program is killed")
+var crashes = flag.Int("crashes", 10, "how often the program is killed")
 
 // nothingToRecover is how recover says so.
 const nothingToRecover = "Nothing to recover"
