@@ -7,15 +7,12 @@ import (
 	"strings"
 )
 
-// defaultMirror is used on hosts that are not Debian or whose sources name no mirror over HTTP.
-const defaultMirror = "http://deb.debian.org/debian"
-
 // hostMirror returns the mirror that the host's own apt fetches Debian from: it is near, and where there is no way to any other it is
-// the one that works.
+// the one that works. It returns nothing on hosts that are not Debian or whose sources name no mirror over HTTP.
 func hostMirror(root string) string {
 	codename := osRelease(root)["VERSION_CODENAME"]
 	if osRelease(root)["ID"] != "debian" || codename == "" {
-		return defaultMirror
+		return ""
 	}
 	files, _ := filepath.Glob(filepath.Join(root, "etc/apt/sources.list.d/*"))
 	for _, file := range append([]string{filepath.Join(root, "etc/apt/sources.list")}, files...) {
@@ -34,7 +31,7 @@ func hostMirror(root string) string {
 			return m
 		}
 	}
-	return defaultMirror
+	return ""
 }
 
 // mirrorInSources reads apt's deb822 format: stanzas of "Field: value", separated by empty lines.

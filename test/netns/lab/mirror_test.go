@@ -27,16 +27,16 @@ func TestHostMirror(t *testing.T) {
 			"etc/os-release":                         debian,
 			"etc/apt/sources.list.d/debian.sources":  "Types: deb\nURIs: mirror+file:///etc/apt/mirrors/debian.list\nSuites: bookworm\n",
 			"etc/apt/sources.list.d/disabled.backup": "deb http://backup.example/debian bookworm main\n",
-		}, defaultMirror},
+		}, ""},
 		{"disabled stanza", map[string]string{
 			"etc/os-release":                        debian,
 			"etc/apt/sources.list.d/debian.sources": "Types: deb\nEnabled: no\nURIs: http://near.example/debian\nSuites: bookworm\n",
-		}, defaultMirror},
+		}, ""},
 		{"another distribution", map[string]string{
 			"etc/os-release":       "ID=ubuntu\nVERSION_CODENAME=noble\n",
 			"etc/apt/sources.list": "deb http://near.example/ubuntu noble main\n",
-		}, defaultMirror},
-		{"nothing", nil, defaultMirror},
+		}, ""},
+		{"nothing", nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := t.TempDir()

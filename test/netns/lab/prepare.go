@@ -50,6 +50,9 @@ func (c Cache) Prepare(ctx context.Context, log io.Writer, mirror string, refres
 	if mirror == "" {
 		mirror = hostMirror("/")
 	}
+	if mirror == "" {
+		return Images{}, errors.New("the sources of this host's apt name no Debian mirror: give one with lab prepare -mirror URL")
+	}
 	release, out, err := build(ctx, log, tmp, mirror)
 	if err != nil {
 		return Images{}, err
