@@ -51,23 +51,7 @@ func (x *state) appendAttrs(b []byte) []byte {
 	if sa.Offload.IfIndex != 0 {
 		b = appendAttr(b, xfrm.AttrOffloadDev, encodeOffload(&sa.Offload))
 	}
-	b = appendIfID(b, sa.IfID)
-	if sa.Label != "" {
-		b = appendAttr(b, xfrm.AttrSecCtx, []byte(sa.Label))
-	}
-	if sa.MTimer != 0 {
-		b = appendAttr32(b, xfrm.AttrMTimer, sa.MTimer)
-	}
-	if sa.CPU != xfrm.AnyCPU {
-		b = appendAttr32(b, xfrm.AttrPCPU, sa.CPU)
-	}
-	if sa.Dir != xfrm.SADirUnset {
-		b = appendAttr(b, xfrm.AttrSADir, []byte{byte(sa.Dir)})
-	}
-	if sa.NATKeepalive != 0 {
-		b = appendAttr32(b, xfrm.AttrNATKeepalive, sa.NATKeepalive)
-	}
-	return b
+	return appendLast(b, sa)
 }
 
 func appendOutputMark(b []byte, m xfrm.Mark) []byte {
@@ -96,4 +80,25 @@ func encodeOffload(o *xfrm.Offload) []byte {
 
 func decodeOffload(p []byte) xfrm.Offload {
 	return xfrm.Offload{IfIndex: int32(ne.Uint32(p)), Flags: p[4]}
+}
+
+// appendLast appends the attributes that requests and answers close with alike.
+func appendLast(b []byte, sa *xfrm.SA) []byte {
+	b = appendIfID(b, sa.IfID)
+	if sa.Label != "" {
+		b = appendAttr(b, xfrm.AttrSecCtx, []byte(sa.Label))
+	}
+	if sa.MTimer != 0 {
+		b = appendAttr32(b, xfrm.AttrMTimer, sa.MTimer)
+	}
+	if sa.CPU != xfrm.AnyCPU {
+		b = appendAttr32(b, xfrm.AttrPCPU, sa.CPU)
+	}
+	if sa.Dir != xfrm.SADirUnset {
+		b = appendAttr(b, xfrm.AttrSADir, []byte{byte(sa.Dir)})
+	}
+	if sa.NATKeepalive != 0 {
+		b = appendAttr32(b, xfrm.AttrNATKeepalive, sa.NATKeepalive)
+	}
+	return b
 }

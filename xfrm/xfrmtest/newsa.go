@@ -46,23 +46,7 @@ func saRequest(typ uint16, sa *xfrm.SA, alg *Algorithms) xfrm.Request {
 	if sa.Offload != (xfrm.Offload{}) {
 		b = appendAttr(b, xfrm.AttrOffloadDev, encodeOffload(&sa.Offload))
 	}
-	b = appendIfID(b, sa.IfID)
-	if sa.Label != "" {
-		b = appendAttr(b, xfrm.AttrSecCtx, []byte(sa.Label))
-	}
-	if sa.MTimer != 0 {
-		b = appendAttr32(b, xfrm.AttrMTimer, sa.MTimer)
-	}
-	if sa.CPU != xfrm.AnyCPU {
-		b = appendAttr32(b, xfrm.AttrPCPU, sa.CPU)
-	}
-	if sa.Dir != xfrm.SADirUnset {
-		b = appendAttr(b, xfrm.AttrSADir, []byte{byte(sa.Dir)})
-	}
-	if sa.NATKeepalive != 0 {
-		b = appendAttr32(b, xfrm.AttrNATKeepalive, sa.NATKeepalive)
-	}
-	return xfrm.Request{Type: typ, Payload: b}
+	return xfrm.Request{Type: typ, Payload: appendLast(b, sa)}
 }
 
 // appendReplay appends the replay state, the long form with a bitmap as long as its window.
