@@ -82,6 +82,8 @@ func startPluto(t *testing.T, ns topo.Namespace, secret string) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// pluto's own helper tells it to listen some time after the control socket is there, and until then it refuses to route.
+	whack(t, ns, dir, "--listen")
 	run(t, "ip", "netns", "exec", string(ns), "ipsec", "addconn", "--config", conf, "--ctlsocket", filepath.Join(dir, "pluto.ctl"), "site")
 	return dir
 }
