@@ -52,7 +52,10 @@ func DialMonitor(ns NetNS, groups ...uint32) (*Monitor, error) {
 // NewMonitor subscribes to groups on sock, which it closes with Close.
 func NewMonitor(sock Socket, groups ...uint32) (*Monitor, error) {
 	for _, g := range groups {
-		if err := sock.Join(g); err != nil {
+		switch err := sock.Join(g); {
+		case errors.Is(err, unix.EPERM): // the groups of XFRM are for CAP_NET_ADMIN, as its requests are
+			return nil, fmt.Errorf("%w: join XFRM multicast group %d: %w", ErrNotPermitted, g, err)
+		case err != nil:
 			return nil, fmt.Errorf("join XFRM multicast group %d: %w", g, err)
 		}
 	}

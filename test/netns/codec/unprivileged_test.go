@@ -16,17 +16,20 @@ import (
 // unprivilegedArg makes the test binary act as the child of TestProbeWithoutTheCapability.
 const unprivilegedArg = "unprivileged-probe"
 
-// unprivileged probes the kernel and exits with 0 if that was refused for want of CAP_NET_ADMIN.
+// unprivileged probes the kernel and listens to it, and exits with 0 if both were refused for want of CAP_NET_ADMIN.
 func unprivileged() int {
 	c, err := xfrm.Dial(0)
 	if err == nil {
 		err = c.MigrateSupported()
 	}
-	fmt.Println(err)
-	if errors.Is(err, xfrm.ErrNotPermitted) && errors.Is(err, syscall.EPERM) {
-		return 0
+	_, listen := xfrm.DialMonitor(0, xfrm.GroupSA)
+	for _, err := range []error{err, listen} {
+		fmt.Println(err)
+		if !errors.Is(err, xfrm.ErrNotPermitted) || !errors.Is(err, syscall.EPERM) {
+			return 1
+		}
 	}
-	return 1
+	return 0
 }
 
 func TestProbe(t *testing.T) {
