@@ -8,13 +8,13 @@ import (
 
 // Problem is one thing that is wrong with a plan file.
 type Problem struct {
-	File    string
-	Line    int // from 1; 0 if the problem is the file as a whole
-	Column  int // from 1, in characters; 0 if only the line is known
-	Slug    Slug
-	Message string // what is wrong, lower case, no full stop
-	Text    string // what was read, ready to print; may be empty
-	Hint    string // what to write instead; may be empty
+	File    string `json:"file"`
+	Line    int    `json:"line"`   // from 1; 0 if the problem is the file as a whole
+	Column  int    `json:"column"` // from 1, in characters; 0 if only the line is known
+	Slug    Slug   `json:"slug"`
+	Message string `json:"message"` // what is wrong, lower case, no full stop
+	Text    string `json:"text"`    // what was read, ready to print; may be empty
+	Hint    string `json:"hint"`    // what to write instead; may be empty
 }
 
 // String formats as file:line:column: message: what was read; what to write instead.
