@@ -48,6 +48,7 @@ func (c *computation) keepAge() {
 		}
 		c.aged = true
 		c.links.sets.join(c.links.offset+t.older, c.links.offset+t.younger)
+		c.refuseOpening(int(t.older), int(t.younger))
 		if p := &c.inv.Policies[t.younger]; !c.touches(int(t.younger)) && !p.Tagged() {
 			again := *p
 			c.next[t.younger] = &again
@@ -55,6 +56,35 @@ func (c *computation) keepAge() {
 				p.Dir, p.Sel, c.inv.Policies[t.older].Sel))
 		}
 	}
+}
+
+// refuseOpening refuses to replace an inbound or forward policy of priority 0 in front of a younger one that lets packets
+// pass as they come. Nothing can cover the one while it is replaced, as nothing outranks priority 0, and until the other
+// is rewritten in its turn that one is the older of the two: what both match would be accepted in the clear.
+func (c *computation) refuseOpening(older, younger int) {
+	p, q := &c.inv.Policies[older], &c.inv.Policies[younger]
+	if p.Dir == xfrm.DirOut || p.Priority != 0 || letsClearPass(p) || !letsClearPass(q) {
+		return
+	}
+	c.refuse(SlugClearInward, c.firstMoving(older),
+		fmt.Sprintf("policy %v %v of priority 0 can't be rewritten under cover, and %v (index %d), which is younger, of the same priority and accepts cleartext, "+
+			"would take its packets for an instant", p.Dir, p.Sel, q.Sel, q.Index),
+		"give the younger one a priority of 1 or more, with which it comes second as it does now, or delete it for the time of the change")
+}
+
+// letsClearPass reports whether a policy accepts packets that no IPsec has protected.
+func letsClearPass(p *xfrm.Policy) bool {
+	return p.Action != xfrm.Block && !slices.ContainsFunc(p.Templates, func(t xfrm.Template) bool { return t.Optional == 0 })
+}
+
+// firstMoving returns the first SA of the policy that moves, or nil.
+func (c *computation) firstMoving(pi int) (first *xfrm.SA) {
+	for _, i := range c.links.ofPolicy(pi) {
+		if v := c.moved[i]; v != nil && (first == nil || compareSAs(v.sa, first) < 0) {
+			first = v.sa
+		}
+	}
+	return first
 }
 
 // touches reports whether applying the plan makes the policy the youngest: it is rewritten, or blocked in place.
@@ -110,6 +140,13 @@ func (c *computation) classes() (classes [][]contender, touched []bool) {
 // it stands in its hash chain, so that an interrupted series can be repeated; deleting and adding doesn't.
 func Tied(policies []PolicyChange) []bool {
 	tied := make([]bool, len(policies))
+	eachTie(policies, func(older, younger int32) { tied[older], tied[younger] = true, true })
+	return tied
+}
+
+// eachTie calls f for each two policies of a group that are replaced and of which the older one comes first, once or more
+// often.
+func eachTie(policies []PolicyChange, f func(older, younger int32)) {
 	byClass := make(map[class][]contender)
 	for i := range policies {
 		p := &policies[i]
@@ -124,8 +161,7 @@ func Tied(policies []PolicyChange) []bool {
 	}
 	for _, all := range byClass {
 		if len(all) > 1 {
-			overlaps(all, func(a, b int32) { tied[a], tied[b] = true, true })
+			overlaps(all, func(a, b int32) { f(min(a, b), max(a, b)) })
 		}
 	}
-	return tied
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -27,8 +28,23 @@ func (p *Plan) Fingerprint() Fingerprint {
 			pol := &g.Policies[j].Old
 			f[identityPolicy(pol)] = digestPolicy(pol)
 		}
+		f.ages(g.Policies)
 	}
 	return f
+}
+
+// ages adds to each policy which others of its priority it overlaps, and on which side of them it stands by age.
+func (f Fingerprint) ages(policies []PolicyChange) {
+	sides := make(map[string][]string)
+	eachTie(policies, func(older, younger int32) {
+		o, y := identityPolicy(&policies[older].Old), identityPolicy(&policies[younger].Old)
+		sides[o] = append(sides[o], "before "+y)
+		sides[y] = append(sides[y], "after "+o)
+	})
+	for id, all := range sides {
+		slices.Sort(all)
+		f["the order of age around "+id] = digest([]byte(strings.Join(slices.Compact(all), "\n")))
+	}
 }
 
 func identitySA(sa *xfrm.SA) string {

@@ -22,6 +22,7 @@ const (
 	SlugIrreversible      Slug = "irreversible"        // an encapsulation that no migration can bring back
 	SlugUnknownLink       Slug = "unknown-interface"   // offload to an interface that is not there
 	SlugBlockOrphan       Slug = "orphaned-block"      // a block policy of an earlier run
+	SlugClearInward       Slug = "cleartext-inward"    // while a policy of priority 0 is replaced, a younger one would let cleartext in
 	SlugTwice             Slug = "applied-before"      // the plan was applied and would move SAs once more
 	SlugUnknownDirection  Slug = "unknown-direction"   // nothing tells whether an SA is inbound or outbound: a refusal where it matters
 	SlugPolicyLifetime    Slug = "policy-lifetime"     // a rewritten policy starts its lifetime anew

@@ -63,6 +63,33 @@ func TestRefusals(t *testing.T) {
 		p.Sel = sel
 		return p
 	}
+	inbound := func(priority uint32) xfrm.Policy {
+		p := outPolicy(1, "10.2.0.0/24", "10.1.0.0/24", in)
+		p.Dir, p.Index, p.Priority = xfrm.DirIn, 8, priority
+		return p
+	}
+	bypass := func(priority uint32) xfrm.Policy {
+		p := inbound(priority)
+		p.Sel, p.Index, p.Templates = xfrm.SelectorFor(netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.1.0.0/16")), 16, nil
+		return p
+	}
+	optional := func(p xfrm.Policy) xfrm.Policy {
+		p.Templates = slices.Clone(inbound(0).Templates)
+		p.Templates[0].Optional = 1
+		return p
+	}
+	elsewhere := func(p xfrm.Policy) xfrm.Policy {
+		p.Sel = xfrm.SelectorFor(netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("10.1.0.0/16"))
+		return p
+	}
+	outward := func(p xfrm.Policy) xfrm.Policy {
+		p.Dir, p.Index = xfrm.DirOut, 17
+		p.Sel = xfrm.SelectorFor(netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.2.0.0/16"))
+		return p
+	}
+	outwardFirst := outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out)
+	outwardFirst.Priority = 0
+	blocking := func(p xfrm.Policy) xfrm.Policy { p.Action = xfrm.Block; return p }
 	encapNone := plan.Changes{Encap: &plan.EncapChange{None: true}}
 	hostToHost := plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorHostToHost}}
 
@@ -141,6 +168,16 @@ func TestRefusals(t *testing.T) {
 			want: []plan.Slug{plan.SlugUnknownDirection}},
 		{name: "encapsulation that can't come back", sas: []xfrm.SA{espSA(local, remote, 1, 7, tcp)}, doc: overriding(encapNone),
 			want: []plan.Slug{plan.SlugIrreversible}},
+		{name: "a bypass that is younger than an inbound policy of priority 0", sas: []xfrm.SA{in}, policies: []xfrm.Policy{bypass(0), inbound(0)},
+			want: []plan.Slug{plan.SlugClearInward}},
+		{name: "a younger policy of priority 0 with optional templates only", sas: []xfrm.SA{in},
+			policies: []xfrm.Policy{optional(bypass(0)), inbound(0)}, want: []plan.Slug{plan.SlugClearInward}},
+		{name: "a bypass of priority 0 that is older", sas: []xfrm.SA{in}, policies: []xfrm.Policy{inbound(0), bypass(0)}},
+		{name: "a younger bypass that comes second", sas: []xfrm.SA{in}, policies: []xfrm.Policy{bypass(1), inbound(0)}},
+		{name: "a younger bypass of a priority that can be covered", sas: []xfrm.SA{in}, policies: []xfrm.Policy{bypass(100), inbound(100)}},
+		{name: "a younger bypass for other packets", sas: []xfrm.SA{in}, policies: []xfrm.Policy{elsewhere(bypass(0)), inbound(0)}},
+		{name: "a younger bypass outbound, which is blocked first", sas: []xfrm.SA{out}, policies: []xfrm.Policy{outward(bypass(0)), outwardFirst}},
+		{name: "a younger block", sas: []xfrm.SA{in}, policies: []xfrm.Policy{blocking(bypass(0)), inbound(0)}},
 		{name: "an orphaned block", policies: []xfrm.Policy{{Sel: hosts.Tagged(xfrm.Tag), Dir: xfrm.DirOut, Action: xfrm.Block, Index: 9}},
 			want: []plan.Slug{plan.SlugBlockOrphan}},
 	} {
