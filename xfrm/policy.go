@@ -123,9 +123,14 @@ func (p *Policy) AppendTo(b []byte) []byte {
 	return append(b, p.unknown...)
 }
 
-// payload is AppendTo with room for everything at once: 48 bytes for the attributes of fixed size and the headers of the
-// others.
+// payload is AppendTo for a request that stores p, with room for everything at once: 48 bytes for the attributes of fixed
+// size and the headers of the others.
 func (p *Policy) payload() []byte {
+	if p.Label != "" {
+		stored := *p
+		stored.Label = toStore(p.Label)
+		p = &stored
+	}
 	return p.AppendTo(make([]byte, 0, sizeofPolicyInfo+len(p.Templates)*sizeofTmpl+len(p.Label)+len(p.unknown)+48))
 }
 

@@ -86,7 +86,8 @@ func (k *Kernel) constructPolicy(r *request) (*policy, *refusal) {
 			return nil, no
 		}
 	}
-	p.label = string(a[xfrm.AttrSecCtx])
+	p.label = a.label()
+	p.context = contextOf(p.label)
 	p.mark = a.mark()
 	p.mark.Value = p.mark.Key() // xfrm_policy_insert
 	p.ifID = a.u32(xfrm.AttrIfID, 0)

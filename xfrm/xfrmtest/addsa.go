@@ -74,7 +74,7 @@ func (k *Kernel) construct(fixed *xfrm.SA, sel *rawSelector, r *request) (*state
 	if no := x.initialise(a[xfrm.AttrEncap] != nil); no != nil {
 		return nil, no
 	}
-	sa.Label = string(a[xfrm.AttrSecCtx])
+	sa.Label = a.label()
 	if p := a[xfrm.AttrReplayESN]; p != nil {
 		x.window.decodeLong(&sa.Replay, p)
 	}

@@ -1,6 +1,8 @@
 package xfrmtest
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -120,4 +122,24 @@ func (a *attrs) secCtx() *refusal {
 		return invalid("Invalid security context length")
 	}
 	return nil
+}
+
+// label is the label as it is stored: selinux_xfrm_alloc_user puts a NUL behind the context, whether it ends with one or not.
+func (a *attrs) label() string {
+	p := a[xfrm.AttrSecCtx]
+	if p == nil {
+		return ""
+	}
+	stored := append(append([]byte(nil), p...), 0)
+	ne.PutUint16(stored, ne.Uint16(p)+1)
+	ne.PutUint16(stored[6:], ne.Uint16(p[6:])+1)
+	return string(stored)
+}
+
+// contextOf is what tells labels apart (xfrm_sec_ctx_match).
+func contextOf(label string) string {
+	if label == "" {
+		return ""
+	}
+	return strings.TrimRight(label[sizeofSecCtx:], "\x00")
 }

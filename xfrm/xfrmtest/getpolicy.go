@@ -27,7 +27,7 @@ func (k *Kernel) getPolicy(r *request) *refusal {
 		if no := r.attrs.secCtx(); no != nil {
 			return no
 		}
-		p = k.spd.byKey[policyKey{rawSelector(r.body), mark, ifID, xfrm.Dir(dir), typ, string(r.attrs[xfrm.AttrSecCtx])}]
+		p = k.spd.byKey[policyKey{rawSelector(r.body), mark, ifID, xfrm.Dir(dir), typ, contextOf(r.attrs.label())}]
 	}
 	if p == nil {
 		return refuse(unix.ENOENT, "")

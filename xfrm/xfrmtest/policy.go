@@ -10,6 +10,7 @@ import (
 // policy is struct xfrm_policy.
 type policy struct {
 	policyKey
+	label    string
 	priority uint32
 	index    uint32
 	action   uint8
@@ -25,12 +26,12 @@ type policy struct {
 
 // policyKey is what no two policies have in common.
 type policyKey struct {
-	sel   rawSelector
-	mark  xfrm.Mark
-	ifID  uint32
-	dir   xfrm.Dir
-	typ   xfrm.PolicyType
-	label string
+	sel     rawSelector
+	mark    xfrm.Mark
+	ifID    uint32
+	dir     xfrm.Dir
+	typ     xfrm.PolicyType
+	context string // of the label: see contextOf
 }
 
 // spd is the table of policies. The order of all is also that of age, which decides among equal priorities.

@@ -101,6 +101,15 @@ var manual = []struct{ name, script string }{
 		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out if_id 4 priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 15 mode tunnel
 		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir in if_id 4 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 15 mode tunnel
 		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir fwd if_id 4 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 15 mode tunnel`},
+	// As labelled IPsec has it: a policy with a context of its own, and an SA for each context of the traffic.
+	{"manual-labels", `
+		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 17 mode tunnel AEAD ctx system_u:object_r:low_t:s0
+		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1002 reqid 17 mode tunnel AEAD ctx system_u:object_r:high_t:s0
+		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2001 reqid 17 mode tunnel AEAD ctx system_u:object_r:low_t:s0
+		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2002 reqid 17 mode tunnel AEAD ctx system_u:object_r:high_t:s0
+		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out ctx system_u:object_r:ipsec_spd_t:s0 priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 17 mode tunnel
+		xfrm policy add src 10.2.0.0/24 dst 10.1.0.0/24 dir in ctx system_u:object_r:ipsec_spd_t:s0 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 17 mode tunnel
+		xfrm policy add src 10.2.0.0/24 dst 10.1.0.0/24 dir fwd ctx system_u:object_r:ipsec_spd_t:s0 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 17 mode tunnel`},
 }
 
 func TestRecordManual(t *testing.T) {

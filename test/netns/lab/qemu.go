@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,6 +36,18 @@ var kernelArgs = []string{
 	"no_timer_check", "tsc=reliable",
 }
 
+// labels makes SELinux the security module, which security contexts of SAs and policies need. No policy of SELinux's is ever loaded,
+// so that every context is taken and everything is allowed.
+var labels = []string{"security=selinux", "selinux=1"}
+
+// cmdline is the kernel's command line. A machine that measures goes without what it doesn't need.
+func cmdline(spec Spec) []string {
+	if spec.Counted {
+		return kernelArgs
+	}
+	return append(slices.Clone(kernelArgs), labels...)
+}
+
 // qemuArgs is the command line for a machine with images im.
 func qemuArgs(im Images, spec Spec, shell bool) []string {
 	args := []string{
@@ -45,7 +58,7 @@ func qemuArgs(im Images, spec Spec, shell bool) []string {
 		"-m", strconv.Itoa(spec.memory()),
 		"-kernel", im.file(kernelFile),
 		"-initrd", initrdFD,
-		"-append", strings.Join(kernelArgs, " "),
+		"-append", strings.Join(cmdline(spec), " "),
 	}
 	if spec.Counted {
 		args = append(args, "-icount", "shift=0") // 2^0 ns

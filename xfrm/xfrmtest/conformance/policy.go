@@ -217,6 +217,18 @@ var policyErrorCases = []testCase{
 		p.Dir = 3
 		e.refused(unix.EINVAL, "Invalid policy direction", xfrm.DeletePolicy(&p))
 	}},
+	{"a label is stored with a NUL more, and goes back as it was read", func(e *env) {
+		p := outPolicy()
+		p.Label = "\x0a\x00\x08\x00\x01\x01\x02\x00ab" // struct xfrm_user_sec_ctx: length, type, algorithm, domain, length of the context
+		e.ok(xfrm.NewPolicy(&p))
+		stored := e.policies()[0]
+		equal(e, "label", stored.Label, "\x0b\x00\x08\x00\x01\x01\x03\x00ab\x00")
+		e.ok(xfrm.UpdatePolicy(&stored))
+		equal(e, "label after an update", e.policies()[0].Label, stored.Label)
+		e.refused(unix.EEXIST, "", xfrm.NewPolicy(&stored))
+		e.ok(xfrm.GetPolicyByKey(&stored))
+		e.ok(xfrmtest.DeletePolicyBySelector(&stored))
+	}},
 	{"mark, if_id and type have to be the policy's, even with an index", func(e *env) {
 		p := outPolicy()
 		p.Mark, p.IfID = xfrm.Mark{Value: 1, Mask: 1}, 7
