@@ -28,7 +28,6 @@ func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 	failing := r.failing(ctx, w)
 	for _, gi := range slices.Sorted(maps.Keys(failing)) {
 		err := failing[gi]
-		r.problem(gi, err)
 		r.event(Event{Kind: GroupFailed, Wave: w.Name, Group: r.txs[gi].Name, Text: err.Error()})
 		if r.cfg.OnError != plan.OnErrorRollback {
 			err = errors.Join(err, r.undo(gi, time.Now()))

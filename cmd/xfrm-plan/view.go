@@ -73,10 +73,8 @@ func (v *textView) report(l *lane, r *executor.Report, err error) {
 	}
 }
 
-func longest(r *executor.Report) (d time.Duration) {
-	for i := range r.Groups {
-		d = max(d, r.Groups[i].Blocked)
-	}
+func longest(r *executor.Report) time.Duration {
+	d, _ := r.Longest()
 	return d
 }
 
