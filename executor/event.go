@@ -30,6 +30,7 @@ const (
 
 // Event is one thing that happened. Views, the report and the log are made of these alone.
 type Event struct {
+	Run   string    `json:"run,omitempty"`
 	Time  time.Time `json:"time"`
 	Kind  Kind      `json:"event"`
 	Wave  string    `json:"wave,omitempty"`

@@ -72,6 +72,7 @@ func (f *finish) event(e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
+	e.Run = f.cfg.Run
 	f.report.take(&e)
 	f.cfg.Emit(e)
 }

@@ -33,6 +33,7 @@ func (r *run) event(e Event) {
 		r.through++
 		e.Done, e.Total = min(r.through, len(r.txs)), len(r.txs)
 	}
+	e.Run = r.cfg.Run
 	r.report.take(&e)
 	r.cfg.Emit(e)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ type program struct {
 	output   string // text or json
 	stateDir string
 	netns    string
+
+	terminal *os.File // what out writes to, if it is a terminal and a run is shown on it
 
 	allowInsecure bool // take a plan file that others could have written
 

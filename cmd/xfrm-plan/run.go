@@ -17,7 +17,8 @@ import (
 
 // runLanes runs the plan in every network namespace side by side and ends with the worst of their exit codes.
 func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *source, lanes []*lane) error {
-	view := p.view(lanes)
+	p, drain := p.queued()
+	view, end := p.view(lanes)
 	var mu sync.Mutex
 	code := exitOK
 	var work errgroup.Group
@@ -33,7 +34,13 @@ func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *s
 			return err
 		})
 	}
-	if err := work.Wait(); err != nil {
+	err := work.Wait()
+	end()
+	for _, l := range lanes { // whoever looks on may take his time; the next run need not wait for that
+		l.unlock()
+	}
+	drain(ctx)
+	if err != nil {
 		return err
 	}
 	if code != exitOK {

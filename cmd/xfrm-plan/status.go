@@ -116,7 +116,8 @@ func (p *program) statusOf(state *rollback.StateDir, run string) error {
 			fmt.Fprintf(p.out, "  %s: %s\n", g.Name, text)
 		}
 	}
-	fmt.Fprintf(p.out, "  longest interruption %s\n", review.Duration(longest(report)))
+	longest, _ := report.Longest()
+	fmt.Fprintf(p.out, "  longest interruption %s\n", review.Duration(longest))
 	return nil
 }
 
