@@ -25,7 +25,8 @@ type GroupResult struct {
 	Answers  []Answer      `json:"answers,omitempty"`      // what the kernel refused
 
 	Calls    int `json:"calls"`
-	Rewrites int `json:"policyRewrites"`
+	Policies int `json:"policies"`
+	Rewrites int `json:"policyRewrites"` // of them; the others are only blocked for a moment
 
 	// What was read back at last and found as the outcome says.
 	SAsVerified      int       `json:"sasVerified"`
@@ -58,7 +59,7 @@ type Report struct {
 func newReport(run, plan string, txs []Transaction) Report {
 	r := Report{Run: run, Plan: plan, Started: time.Now(), Groups: make([]GroupResult, len(txs)), byName: make(map[string]int, len(txs))}
 	for i := range txs {
-		g := GroupResult{Name: txs[i].Name, Outcome: Untouched, Calls: len(txs[i].Moves)}
+		g := GroupResult{Name: txs[i].Name, Outcome: Untouched, Calls: len(txs[i].Moves), Policies: len(txs[i].Policies)}
 		for j := range txs[i].Policies {
 			if txs[i].Policies[j].New != nil {
 				g.Rewrites++

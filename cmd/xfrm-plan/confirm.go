@@ -21,7 +21,9 @@ func (p *program) confirmCommand() *cobra.Command {
 			"that await it.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitBusy, exitUnconfirmed),
 		Args:        cobra.MaximumNArgs(1),
-		RunE:        func(_ *cobra.Command, args []string) error { return p.confirm(args) },
+
+		ValidArgsFunction: p.completeRuns(awaitingRun),
+		RunE:              func(_ *cobra.Command, args []string) error { return p.confirm(args) },
 	}
 }
 

@@ -42,6 +42,8 @@ func (p *program) rollbackCommand() *cobra.Command {
 			"numbers stay as they are now.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: p.completeRuns(movedRun),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.undoing(cmd.Context(), yes, func(p *program, u *undo) error { return p.rollback(cmd.Context(), u, args) })
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -69,7 +70,11 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	now, doc := time.Now(), src.doc
 	header := rollback.Header{
 		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
-		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now,
+		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now, Process: os.Getpid(),
+	}
+	for i := range l.plan.Waves {
+		w := &l.plan.Waves[i]
+		header.Waves = append(header.Waves, rollback.HeaderWave{Name: w.Name, Groups: len(w.Groups)})
 	}
 	journal, err := state.Create(header)
 	if err != nil {
