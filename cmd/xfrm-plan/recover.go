@@ -240,7 +240,7 @@ func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
 // settleRun brings every transaction of a run to one end.
 func (p *program) settleRun(ctx context.Context, u *undo, past *rollback.Past, towards executor.Outcome) error {
 	view := p.undoView(past.Header.Run, len(past.Transactions))
-	report, err := u.state.Settle(ctx, past, towards, u.conn, view.event)
+	report, err := p.settle(ctx, u.state, past, towards, u.conn, view.event)
 	view.close(report, err)
 	switch {
 	case report == nil || err != nil && !report.Interrupted && report.Unsettled() == 0:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
@@ -33,6 +34,8 @@ type program struct {
 	open     func(netns string) (namespace, error) // host.Open
 	detach   func(args []string) error             // starts a watchdog that outlives us
 	announce func(text string)                     // tells everybody who is logged in
+
+	log func(text string, priority journal.Priority, fields map[string]string) // to the system's log; nil if there is none
 }
 
 // namespace is a network namespace: host.Namespace, or one of a test with a kernel in memory.
@@ -60,7 +63,7 @@ type target struct {
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
-	return (&program{in: in, out: out, err: errw, open: openHost, detach: detach, announce: announce}).run(ctx, args)
+	return (&program{in: in, out: out, err: errw, open: openHost, detach: detach, announce: announce, log: sendToSystemLog}).run(ctx, args)
 }
 
 func (p *program) run(ctx context.Context, args []string) int {

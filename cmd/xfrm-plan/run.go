@@ -19,7 +19,8 @@ import (
 // runLanes runs the plan in every network namespace side by side and ends with the worst of their exit codes.
 func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *source, lanes []*lane) error {
 	p, drain := p.queued()
-	view, end := p.view(lanes)
+	shown, end := p.view(lanes)
+	view := loggedView{shown, p}
 	var mu sync.Mutex
 	code := exitOK
 	var work errgroup.Group
