@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -122,6 +123,9 @@ func (r *run) command(ctx context.Context, w *plan.Wave) error {
 	argv := r.cfg.Checks.Command
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "XFRM_PLAN_RUN="+r.cfg.Run, "XFRM_PLAN_WAVE="+w.Name, "XFRM_PLAN_PLAN="+r.plan.Name)
+	// A process group of its own: Ctrl-Z and Ctrl-C on our terminal are meant for us, not for the check.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // what it has started may hold its output open
 	out, err := cmd.CombinedOutput()
 	switch {

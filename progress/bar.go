@@ -20,7 +20,7 @@ type Bar struct {
 	lanes   []*Lane
 
 	mu     sync.Mutex // guards the lanes and what follows
-	drawn  bool
+	drawn  int        // the columns that the terminal had when the bar was drawn that is there; 0 if none is
 	closed bool
 	stop   chan struct{}
 	end    chan struct{}
@@ -54,9 +54,20 @@ func (b *Bar) Take(l *Lane, e executor.Event) {
 	l.take(&e)
 }
 
-// erase clears the line of the bar. The cursor is at its beginning: a terminal that was made narrower has broken the bar
-// into several lines, and all of them are from there on.
-const erase = "\r\x1b[J"
+// erase clears the line of the bar, at the beginning of which the cursor is. A terminal that was made narrower may have
+// broken it into several: all of them are from there on.
+func (b *Bar) erase(columns int) string {
+	if columns < b.drawn {
+		return "\r\x1b[J" // only then: tmux keeps what this clears if it is the whole screen
+	}
+	return "\r\x1b[K"
+}
+
+// A terminal that has been made narrower since its width was asked for cuts the bar off instead of breaking it.
+const (
+	wrapOff = "\x1b[?7l"
+	wrapOn  = "\x1b[?7h"
+)
 
 // draw draws the bar unless the terminal has yet to take what came before: frames are not worth to wait for.
 func (b *Bar) draw(now time.Time) {
@@ -66,30 +77,40 @@ func (b *Bar) draw(now time.Time) {
 		return
 	}
 	if !slices.ContainsFunc(b.lanes, func(l *Lane) bool { return !l.ended }) { // they may await confirmation yet
-		if b.drawn {
-			b.drawn = false
-			io.WriteString(b.out, erase)
-		}
+		b.clear()
 		return
 	}
-	columns := b.columns()
-	if columns == 0 {
-		columns = 80
-	}
+	columns := b.width()
 	f := sum(b.lanes, now)
-	b.drawn = true
-	io.WriteString(b.out, erase+f.line(columns-1, b.paint)+"\r") // a full line would wrap on some terminals
+	io.WriteString(b.out, b.erase(columns)+wrapOff+f.line(columns-1, b.paint)+wrapOn+"\r")
+	b.drawn = columns
+}
+
+func (b *Bar) width() int {
+	if columns := b.columns(); columns > 0 {
+		return columns
+	}
+	return 80 // what terminals have that don't say
+}
+
+// clear takes the bar off the terminal.
+func (b *Bar) clear() {
+	if b.drawn != 0 {
+		io.WriteString(b.out, b.erase(b.width()))
+		b.drawn = 0
+	}
 }
 
 // Write writes whole lines above the bar.
 func (b *Bar) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.drawn {
-		b.drawn = false
-		p = append([]byte(erase), p...)
+	if b.drawn != 0 {
+		b.out.Write(append([]byte(b.erase(b.width())), p...))
+		b.drawn = 0
+	} else {
+		b.out.Write(p)
 	}
-	b.out.Write(p)
 	return len(p), nil
 }
 
@@ -101,10 +122,7 @@ func (b *Bar) Close() {
 		return
 	}
 	b.closed = true
-	if b.drawn {
-		b.drawn = false
-		io.WriteString(b.out, erase)
-	}
+	b.clear()
 	b.mu.Unlock()
 	close(b.stop)
 	<-b.end

@@ -106,3 +106,15 @@ func TestBarGivesWayToWhatIsSaidAfterTheRun(t *testing.T) {
 	}
 	b.Close()
 }
+
+// TestBarIsCutOffOnATerminalThatWasJustMadeNarrower draws for 80 columns on a terminal that has 30 by now.
+func TestBarIsCutOffOnATerminalThatWasJustMadeNarrower(t *testing.T) {
+	during, ended, lines := session(t, func() int { return 80 }, false)
+	want := screen(30, lines)
+	if got := screen(30, ended); got != want {
+		t.Errorf("when all is over the screen shows\n%s\nwant\n%s", got, want)
+	}
+	if bar, ok := strings.CutPrefix(screen(30, during), want+"\n"); !ok || strings.Contains(bar, "\n") {
+		t.Errorf("while it runs the screen shows\n%s", screen(30, during))
+	}
+}

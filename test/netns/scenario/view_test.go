@@ -53,7 +53,8 @@ func TestRunOnATerminal(t *testing.T) {
 	g := gate{t.TempDir()}
 	apply := fromOutside(t, nil, plan(t, "192.0.2.1", "198.51.100.1", "waves: [{name: first, size: 1}, {name: second, size: 100%}]\n"+g.check()))
 	state := apply.Args[len(apply.Args)-1]
-	cmd := exec.Command("script", "-qec", "exec "+strings.Join(apply.Args, " "), "/dev/null")
+	// A shell with job control, as an operator has: without one Ctrl-Z stops nobody.
+	cmd := exec.Command("script", "-qec", "sh -mc '"+strings.Join(apply.Args, " ")+"; exit $?'", "/dev/null")
 	cmd.Env = append(os.Environ(), "TERM=xterm")
 	keys, err := cmd.StdinPipe()
 	if err != nil {
