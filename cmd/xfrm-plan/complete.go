@@ -17,6 +17,28 @@ func movedRun(p *rollback.Past) bool {
 	return len(p.Transactions) != 0 && (!p.Ended || p.Done() != 0)
 }
 
+// complete says what is offered for flags and where nothing is; files are offered for all other words.
+func complete(root *cobra.Command) {
+	offer := func(c *cobra.Command, flag string, offers cobra.CompletionFunc) {
+		if err := c.RegisterFlagCompletionFunc(flag, offers); err != nil {
+			panic(err) // there is no such flag
+		}
+	}
+	offer(root, "output", cobra.FixedCompletions([]cobra.Completion{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	offer(root, "netns", completeNetNS)
+	offer(root, "state-dir", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
+	for _, c := range root.Commands() {
+		if c.Use == c.Name() { // it takes no words
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+		for _, flag := range []string{"at", "confirm-within"} {
+			if c.Flags().Lookup(flag) != nil {
+				offer(c, flag, cobra.NoFileCompletions)
+			}
+		}
+	}
+}
+
 // completeRuns offers the runs that fit, the last one first, with their plans.
 func (p *program) completeRuns(fits func(*rollback.Past) bool) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -102,21 +102,11 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.stateDir, "state-dir", rollback.DefaultStateDir, "where runs keep their journals and reports")
 	f.StringVar(&p.netns, "netns", "", "work in the network namespace of this `name` (ip netns list) instead of the plan's targets")
 	f.BoolVar(&p.allowInsecure, "allow-insecure-file", false, "take a plan file that others own or can write")
-	for flag, offers := range map[string]cobra.CompletionFunc{
-		"output": cobra.FixedCompletions([]cobra.Completion{"text", "json"}, cobra.ShellCompDirectiveNoFileComp),
-		"netns":  completeNetNS,
-	} {
-		if err := root.RegisterFlagCompletionFunc(flag, offers); err != nil {
-			panic(err) // the flag is not there
-		}
-	}
-	if err := root.MarkPersistentFlagDirname("state-dir"); err != nil {
-		panic(err)
-	}
 	root.AddCommand(
 		p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.confirmCommand(), p.watchdogCommand(), p.statusCommand(), p.rollbackCommand(), p.recoverCommand(),
-		p.doctorCommand(), p.schemaCommand(), p.versionCommand(),
+		p.doctorCommand(), p.schemaCommand(), p.versionCommand(), p.manCommand(),
 	)
+	complete(root)
 	return root
 }
 
