@@ -18,11 +18,14 @@ IN_DEBIAN := $(LAB) exec -system -with $(PROGRAM):/usr/bin/xfrm-plan -with $(CUR
 
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: all demo test test-host test-lab test-kernel test-system fuzz bench bench-engine lint lab build clean
+.PHONY: all man demo test test-host test-lab test-kernel test-system fuzz bench bench-engine lint lab build clean
 
 all: build
 
 build: ; $(BUILD) -ldflags '-X main.version=$(VERSION)' -o $(PROGRAM) ./cmd/xfrm-plan
+
+## man: the manual pages, in bin/man
+man: build ; mkdir -p bin/man && $(PROGRAM) man bin/man
 
 $(LAB): FORCE ; $(BUILD) -o $(LAB) ./test/netns/cmd/lab
 FORCE:

@@ -15,10 +15,10 @@ import (
 func Finish(ctx context.Context, txs []Transaction, outcome Outcome, cfg Config) (*Report, error) {
 	f := &finish{cfg: cfg, outcome: outcome, sad: &sad{conn: cfg.Conn}}
 	f.indexes.start(cfg.Run + " finish")
-	f.report = Report{Run: cfg.Run, Started: time.Now(), Groups: make([]GroupResult, len(txs))}
+	f.report = newReport(cfg.Run, "", txs)
+	f.report.Towards = outcome
 	order := make([]int, len(txs))
 	for i := range txs {
-		f.report.Groups[i] = resultOf(&txs[i])
 		order[i] = i
 	}
 	if outcome == Undone {
@@ -28,14 +28,14 @@ func Finish(ctx context.Context, txs []Transaction, outcome Outcome, cfg Config)
 	for _, i := range order {
 		if ctx.Err() != nil {
 			failures = multierror.Append(failures, ErrInterrupted)
-			f.report.Interrupted = true
+			f.event(Event{Kind: Interrupted})
 			break
 		}
 		tx := txs[i]
 		if outcome == Undone {
 			tx = tx.Reversed()
 		}
-		if err := f.settle(i, &tx); err != nil {
+		if err := f.settle(&tx); err != nil {
 			failures = multierror.Append(failures, fmt.Errorf("%s: %w", tx.Name, err))
 		}
 	}
@@ -52,36 +52,27 @@ type finish struct {
 	done    int
 }
 
-func (f *finish) settle(i int, tx *Transaction) error {
-	g := &f.report.Groups[i]
-	since := time.Now()
+func (f *finish) settle(tx *Transaction) error {
 	result, err := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
-	g.Blocked = time.Since(since)
-	g.conclude(f.outcome, result, err, len(tx.Moves))
-	f.cfg.Journal.Settled(tx.Name, g.Outcome)
 	f.done++
-	event := Event{Time: time.Now(), Kind: kindOf(g.Outcome), Group: tx.Name, Span: g.Blocked, Done: f.done, Total: len(f.report.Groups)}
-	if err != nil {
-		event.Text = err.Error()
+	e := endOf(tx, f.outcome, result, err)
+	e.Done, e.Total = f.done, len(f.report.Groups)
+	if !result.began.IsZero() {
+		e.Since, e.Span = result.began, time.Since(result.began)
 	}
-	f.cfg.Emit(event)
-	for _, text := range append(result.kept, result.notes...) {
-		f.cfg.Emit(Event{Time: time.Now(), Kind: Note, Group: tx.Name, Text: text})
+	f.cfg.Journal.Settled(tx.Name, outcomes[e.Kind])
+	f.event(e)
+	for _, note := range notesOf(tx, result) {
+		f.event(note)
 	}
 	return err
 }
 
-// kindOf is the event that tells of a group's outcome.
-func kindOf(o Outcome) Kind {
-	switch o {
-	case Done:
-		return GroupDone
-	case Undone:
-		return GroupUndone
-	case Unknown:
-		return GroupUnknown
-	case Untouched:
-		return GroupSkipped
+func (f *finish) event(e Event) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
 	}
-	return GroupStuck
+	e.Run = f.cfg.Run
+	f.report.take(&e)
+	f.cfg.Emit(e)
 }

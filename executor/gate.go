@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -28,7 +29,6 @@ func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 	failing := r.failing(ctx, w)
 	for _, gi := range slices.Sorted(maps.Keys(failing)) {
 		err := failing[gi]
-		r.problem(gi, err)
 		r.event(Event{Kind: GroupFailed, Wave: w.Name, Group: r.txs[gi].Name, Text: err.Error()})
 		if r.cfg.OnError != plan.OnErrorRollback {
 			err = errors.Join(err, r.undo(gi, time.Now()))
@@ -123,6 +123,9 @@ func (r *run) command(ctx context.Context, w *plan.Wave) error {
 	argv := r.cfg.Checks.Command
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "XFRM_PLAN_RUN="+r.cfg.Run, "XFRM_PLAN_WAVE="+w.Name, "XFRM_PLAN_PLAN="+r.plan.Name)
+	// A process group of its own: Ctrl-Z and Ctrl-C on our terminal are meant for us, not for the check.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // what it has started may hold its output open
 	out, err := cmd.CombinedOutput()
 	switch {

@@ -16,53 +16,91 @@ const (
 
 // GroupResult is a group's line in the report.
 type GroupResult struct {
-	Name        string        `json:"group"`
-	Outcome     Outcome       `json:"outcome"`
-	Blocked     time.Duration `json:"blockedNanoseconds"` // how long its traffic was held back, the undo included
-	Problems    []string      `json:"problems,omitempty"` // what the kernel answered or what was found
-	Calls       int           `json:"calls"`
-	Rewrites    int           `json:"policyRewrites"`
-	SAsVerified int           `json:"sasVerified"`
+	Name     string        `json:"group"`
+	Wave     string        `json:"wave,omitempty"`
+	Outcome  Outcome       `json:"outcome"`
+	Blocked  time.Duration `json:"blockedNanoseconds"`     // how long its traffic was held back in all, the undo included
+	Spans    []BlockedSpan `json:"blockedSpans,omitempty"` // and when: once as a rule, twice if it was moved and brought back
+	Problems []string      `json:"problems,omitempty"`     // what went wrong or was found, for people
+	Answers  []Answer      `json:"answers,omitempty"`      // what the kernel refused
+
+	Calls    int `json:"calls"`
+	Policies int `json:"policies"`
+	Rewrites int `json:"policyRewrites"` // of them; the others are only blocked for a moment
+
+	// What was read back at last and found as the outcome says.
+	SAsVerified      int       `json:"sasVerified"`
+	PoliciesVerified int       `json:"policiesVerified"`
+	Verified         time.Time `json:"verified,omitzero"`
+}
+
+// BlockedSpan is a time in which nothing of a group left this host.
+type BlockedSpan struct {
+	From time.Time     `json:"from"`
+	Span time.Duration `json:"nanoseconds"`
 }
 
 // Report is what is, at the end of a run.
 type Report struct {
 	Run         string        `json:"run"`
 	Plan        string        `json:"plan"`
+	Towards     Outcome       `json:"towards,omitempty"` // of recover and rollback: where they brought the groups
 	Started     time.Time     `json:"started"`
 	Ended       time.Time     `json:"ended"`
 	Interrupted bool          `json:"interrupted,omitempty"`
 	Groups      []GroupResult `json:"groups"`
+
+	Before *Report `json:"before,omitempty"` // of recover and rollback: that of the run itself, if it came to write one
+
+	byName map[string]int
 }
 
-// resultOf is the line of a transaction that nothing has been done for yet.
-func resultOf(tx *Transaction) GroupResult {
-	g := GroupResult{Name: tx.Name, Outcome: Untouched, Calls: len(tx.Moves)}
-	for i := range tx.Policies {
-		if tx.Policies[i].New != nil {
-			g.Rewrites++
+// newReport is the report of a run that has not done anything yet.
+func newReport(run, plan string, txs []Transaction) Report {
+	r := Report{Run: run, Plan: plan, Started: time.Now(), Groups: make([]GroupResult, len(txs)), byName: make(map[string]int, len(txs))}
+	for i := range txs {
+		g := GroupResult{Name: txs[i].Name, Outcome: Untouched, Calls: len(txs[i].Moves), Policies: len(txs[i].Policies)}
+		for j := range txs[i].Policies {
+			if txs[i].Policies[j].New != nil {
+				g.Rewrites++
+			}
+		}
+		r.Groups[i], r.byName[g.Name] = g, i
+	}
+	return r
+}
+
+// take enters an event: all that a report says beyond its plan comes from here.
+func (r *Report) take(e *Event) {
+	switch e.Kind {
+	case Interrupted:
+		r.Interrupted = true
+	case RunEnded:
+		r.Ended = e.Time
+	}
+	i, ok := r.byName[e.Group]
+	if !ok {
+		return
+	}
+	g := &r.Groups[i]
+	if e.Kind == GroupStarted {
+		g.Wave = e.Wave
+	}
+	if o, ends := outcomes[e.Kind]; ends {
+		g.Outcome = o
+		g.SAsVerified, g.PoliciesVerified, g.Verified = e.SAs, e.Policies, time.Time{}
+		if o == Done || o == Undone {
+			g.Verified = e.Time
+		}
+		if e.Span > 0 {
+			g.Blocked += e.Span
+			g.Spans = append(g.Spans, BlockedSpan{e.Since, e.Span})
 		}
 	}
-	return g
-}
-
-// conclude writes down what a settlement came to. wanted is its outcome if it is through.
-func (g *GroupResult) conclude(wanted Outcome, s settled, err error, sas int) {
-	g.Problems = append(append(g.Problems, s.kept...), s.notes...)
-	g.SAsVerified = 0
-	switch {
-	case s.untouched:
-		g.Outcome = Untouched
-		return
-	case err == nil:
-		g.Outcome, g.SAsVerified = wanted, sas
-		return
-	case isUnread(err):
-		g.Outcome = Unknown
-	default:
-		g.Outcome = Stuck
+	if e.Text != "" {
+		g.Problems = append(g.Problems, e.Text)
 	}
-	g.Problems = append(g.Problems, err.Error())
+	g.Answers = append(g.Answers, e.Answers...)
 }
 
 // Count returns how many groups have the outcome.
@@ -73,6 +111,18 @@ func (r *Report) Count(o Outcome) (n int) {
 		}
 	}
 	return n
+}
+
+// Longest returns the longest time for which one group's traffic was held back at a stretch, and the group's name.
+func (r *Report) Longest() (d time.Duration, group string) {
+	for i := range r.Groups {
+		for _, s := range r.Groups[i].Spans {
+			if s.Span > d {
+				d, group = s.Span, r.Groups[i].Name
+			}
+		}
+	}
+	return d, group
 }
 
 // Unsettled returns how many groups are neither old nor new, as far as is known: the run is not over before recover

@@ -57,12 +57,11 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	err := r.waves(ctx)
 	if ctx.Err() != nil && (cfg.OnError == plan.OnErrorRollback || r.report.Failed()) { // else it came too late to stop anything
 		err = errors.Join(ErrInterrupted, err)
-		r.report.Interrupted = true
+		r.event(Event{Kind: Interrupted})
 	}
 	if err != nil && (cfg.OnError == plan.OnErrorRollback || errors.Is(err, ErrJournal)) {
 		err = errors.Join(err, r.rollback())
 	}
-	r.report.Ended = time.Now()
 	r.event(Event{Kind: RunEnded, Done: r.report.Count(Done), Total: len(p.Groups)})
 	return &r.report, err
 }
@@ -75,7 +74,7 @@ type run struct {
 	indexes indexes
 	holding sync.Mutex // held by the one group whose traffic is held back: two would only wait for each other
 
-	mu      sync.Mutex // guards report and serialises events
+	mu      sync.Mutex // guards what follows and serialises events
 	report  Report
 	through int
 }
@@ -86,16 +85,15 @@ func newRun(p *plan.Plan, cfg Config) *run {
 	}
 	r := &run{
 		cfg: cfg, plan: p,
-		txs:    make([]Transaction, len(p.Groups)),
-		ended:  make([]chan struct{}, len(p.Groups)),
-		report: Report{Run: cfg.Run, Plan: p.Name, Started: time.Now(), Groups: make([]GroupResult, len(p.Groups))},
+		txs:   make([]Transaction, len(p.Groups)),
+		ended: make([]chan struct{}, len(p.Groups)),
 	}
 	r.indexes.start(cfg.Run)
 	for i := range p.Groups {
 		r.txs[i] = NewTransaction(&p.Groups[i])
 		r.ended[i] = make(chan struct{})
-		r.report.Groups[i] = resultOf(&r.txs[i])
 	}
+	r.report = newReport(cfg.Run, p.Name, r.txs)
 	return r
 }
 
@@ -125,7 +123,8 @@ func (r *run) waves(ctx context.Context) error {
 	var failures *multierror.Error
 	for i := range r.plan.Waves {
 		w := &r.plan.Waves[i]
-		if w.Pause > 0 {
+		if w.Pause > 0 && ctx.Err() == nil {
+			r.event(Event{Kind: Pause, Wave: w.Name, Span: w.Pause})
 			select {
 			case <-ctx.Done():
 			case <-time.After(w.Pause):
@@ -148,6 +147,9 @@ func (r *run) waves(ctx context.Context) error {
 
 // rollback undoes the groups that are done, the last one first.
 func (r *run) rollback() error {
+	if n := r.report.Count(Done); n != 0 {
+		r.event(Event{Kind: Undoing, Total: n})
+	}
 	var failures *multierror.Error
 	for gi := len(r.txs) - 1; gi >= 0; gi-- {
 		if r.outcome(gi) != Done {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -26,6 +27,7 @@ type settlement struct {
 	sad     *sad
 	later   bool // than the run: re-keys may be under way
 
+	began   time.Time
 	moves   []Move // the transaction's, and those of SAs that took their place
 	rekeyed []bool // by move: it is gone, and another one has its place
 	places  []place
@@ -34,7 +36,8 @@ type settlement struct {
 
 // settled is what a settlement came to.
 type settled struct {
-	untouched bool // nothing of the transaction is there, and nothing was done
+	untouched bool      // nothing of the transaction is there, and nothing was done
+	began     time.Time // when the first step was taken: nothing leaves until the last one; zero if none was needed
 
 	kept  []string // policies that others rewrote, and that are theirs now
 	notes []string // what else is not as the transaction says, for a good reason
@@ -67,17 +70,20 @@ func (s *settlement) run() (settled, error) {
 	var failed error
 	for range rounds {
 		if err := s.read(); err != nil {
-			return settled{}, errors.Join(failed, err)
+			return settled{began: s.began}, errors.Join(failed, err)
 		}
 		if s.finished() {
 			return s.result(), nil
+		}
+		if s.began.IsZero() {
+			s.began = time.Now()
 		}
 		if failed = s.steps(); errors.Is(failed, errNotMoved) {
 			failed = nil
 		}
 	}
 	if err := s.read(); err != nil {
-		return settled{}, errors.Join(failed, err)
+		return settled{began: s.began}, errors.Join(failed, err)
 	}
 	if s.finished() {
 		return s.result(), nil
@@ -224,6 +230,7 @@ func (s *settlement) shortfall() error {
 
 // result lists what is not as the transaction says and yet nothing to do about.
 func (s *settlement) result() (r settled) {
+	r.began = s.began
 	for i, at := range s.places {
 		id := s.moves[i].There
 		switch {

@@ -39,7 +39,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 			if stop() {
 				return nil
 			}
-			if err := r.group(gi); err != nil {
+			if err := r.group(gi, w.Name); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				failures = multierror.Append(failures, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
@@ -57,7 +57,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 }
 
 // group runs one group's transaction to an end.
-func (r *run) group(gi int) error {
+func (r *run) group(gi int, wave string) error {
 	tx := &r.txs[gi]
 	for _, before := range r.plan.Groups[gi].After {
 		<-r.ended[before]
@@ -65,7 +65,7 @@ func (r *run) group(gi int) error {
 			return r.skip(gi, fmt.Errorf("it was not started: its place is held by %s, which was not moved", r.txs[before].Name))
 		}
 	}
-	r.event(Event{Kind: GroupStarted, Group: tx.Name})
+	r.event(Event{Kind: GroupStarted, Wave: wave, Group: tx.Name})
 	a := &attempt{conn: r.cfg.Conn, tx: tx, covers: coversOf(tx, &r.indexes)}
 	if err := a.check(); err != nil {
 		return r.skip(gi, err)
@@ -82,7 +82,7 @@ func (r *run) group(gi int) error {
 		r.event(e)
 	}
 	if err == nil {
-		r.end(gi, Done, settled{}, nil, span)
+		r.end(gi, Done, settled{}, nil, a.blockedAt, span)
 		return nil
 	}
 	return r.mend(gi, a, err)
@@ -90,9 +90,8 @@ func (r *run) group(gi int) error {
 
 // skip leaves a group as it is.
 func (r *run) skip(gi int, err error) error {
-	r.problem(gi, err)
 	r.cfg.Journal.Settled(r.txs[gi].Name, Untouched)
-	r.event(Event{Kind: GroupSkipped, Group: r.txs[gi].Name, Text: err.Error()})
+	r.event(Event{Kind: GroupSkipped, Group: r.txs[gi].Name, Text: err.Error(), Answers: answersOf(err)})
 	return err
 }
 
@@ -102,8 +101,9 @@ func (r *run) mend(gi int, a *attempt, failed error) error {
 	if a.goesOn(failed) {
 		got, err := settle(a.conn, a.tx, &r.indexes)
 		if err == nil && len(got.kept) == 0 {
-			r.event(Event{Kind: Note, Group: a.tx.Name, Text: failed.Error() + "; what is there was read back, and it was completed"})
-			r.end(gi, Done, got, nil, time.Since(a.blockedAt))
+			r.event(Event{Kind: Note, Group: a.tx.Name, Text: failed.Error() + "; what is there was read back, and it was completed",
+				Answers: answersOf(failed)})
+			r.end(gi, Done, got, nil, a.blockedAt, time.Since(a.blockedAt))
 			return nil
 		}
 		failed = errors.Join(failed, err)
@@ -111,8 +111,7 @@ func (r *run) mend(gi int, a *attempt, failed error) error {
 			failed = errors.Join(failed, errors.New(text))
 		}
 	}
-	r.event(Event{Kind: GroupFailed, Group: a.tx.Name, Text: failed.Error()})
-	r.problem(gi, failed)
+	r.event(Event{Kind: GroupFailed, Group: a.tx.Name, Text: failed.Error(), Answers: answersOf(failed)})
 	return errors.Join(failed, r.undo(gi, a.blockedAt))
 }
 
@@ -140,7 +139,7 @@ func (a *attempt) goesOn(failed error) bool {
 func (r *run) undo(gi int, since time.Time) error {
 	reversed := r.txs[gi].Reversed()
 	got, err := settle(r.cfg.Conn, &reversed, &r.indexes)
-	r.end(gi, Undone, got, err, time.Since(since))
+	r.end(gi, Undone, got, err, since, time.Since(since))
 	if err != nil {
 		return fmt.Errorf("it could not be undone: %w", err)
 	}

@@ -178,10 +178,13 @@ func (p *Past) State(boot string) string {
 	return "unfinished"
 }
 
-// Done lists the groups that the run moved and that have not been undone, by the journal's own account.
-func (p *Past) Done() (n int) {
-	for _, o := range p.Outcomes {
-		if o == executor.Done {
+// Done returns how many groups there are that the run moved and that have not been undone, by the journal's own account.
+func (p *Past) Done() int { return p.Count(executor.Done) }
+
+// Count returns of how many groups the journal notes the outcome.
+func (p *Past) Count(o executor.Outcome) (n int) {
+	for _, noted := range p.Outcomes {
+		if noted == o {
 			n++
 		}
 	}

@@ -25,6 +25,16 @@ type Header struct {
 	NetNS   string    `json:"netns"` // its name, empty for the one that apply ran in
 	Cookie  uint64    `json:"netnsCookie"`
 	Started time.Time `json:"started"`
+
+	// For status, and missing in older journals.
+	Process int          `json:"process,omitempty"`
+	Waves   []HeaderWave `json:"waves,omitempty"`
+}
+
+// HeaderWave is a wave of the run's plan.
+type HeaderWave struct {
+	Name   string `json:"wave"`
+	Groups int    `json:"groups"`
 }
 
 // Kinds of payloads: their first byte.

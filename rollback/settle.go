@@ -1,6 +1,7 @@
 package rollback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ func (d *StateDir) Settle(ctx context.Context, past *Past, towards executor.Outc
 	}
 	report, failed := executor.Finish(ctx, past.Transactions, towards, executor.Config{Conn: conn, Journal: journal, Run: run, Emit: emit})
 	report.Plan = past.Header.Plan
+	if before, err := d.ReadReport(run); err == nil && before != nil { // what can't be read any more is no reason to stop
+		report.Before = cmp.Or(before.Before, before)
+	}
 	if failed != nil {
 		journal.Close()
 		return report, errors.Join(failed, d.WriteReport(report))

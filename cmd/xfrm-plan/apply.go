@@ -93,7 +93,7 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 	if nothingToDo(lanes) {
 		return nil
 	}
-	if err := p.ask(o.yes || o.at != "", "Apply this plan?"); err != nil {
+	if err := p.ask(ctx, o.yes || o.at != "", "Apply this plan?"); err != nil {
 		return err
 	}
 	return p.runLanes(ctx, state, src, lanes)

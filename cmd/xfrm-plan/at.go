@@ -23,7 +23,7 @@ func (p *program) waitUntil(ctx context.Context, o applyOptions, src *source) er
 			return err
 		}
 	}
-	if err := p.ask(o.yes, fmt.Sprintf("Apply this plan at %s?", at.Format(time.RFC3339))); err != nil {
+	if err := p.ask(ctx, o.yes, fmt.Sprintf("Apply this plan at %s?", at.Format(time.RFC3339))); err != nil {
 		return err
 	}
 	_ = p.say("Waiting until %s.", at.Format(time.RFC3339))

@@ -21,7 +21,9 @@ func (p *program) confirmCommand() *cobra.Command {
 			"that await it.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitBusy, exitUnconfirmed),
 		Args:        cobra.MaximumNArgs(1),
-		RunE:        func(_ *cobra.Command, args []string) error { return p.confirm(args) },
+
+		ValidArgsFunction: p.completeRuns(awaitingRun),
+		RunE:              func(_ *cobra.Command, args []string) error { return p.confirm(args) },
 	}
 }
 
@@ -144,7 +146,7 @@ func (p *program) expire(ctx context.Context, u *undo, run string) error {
 	if err != nil || past.Ended { // confirmed in the last moment
 		return err
 	}
-	report, err := u.state.Settle(ctx, past, executor.Undone, u.conn, func(executor.Event) {})
+	report, err := p.settle(ctx, u.state, past, executor.Undone, u.conn, func(executor.Event) {})
 	switch {
 	case err == nil:
 		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and was undone.", run))
@@ -191,7 +193,7 @@ func (p *program) await(ctx context.Context, state *rollback.StateDir, l *lane, 
 			ctx = context.WithoutCancel(ctx)
 			continue
 		}
-		if _, err := state.Settle(context.WithoutCancel(ctx), past, executor.Undone, l.conn, func(executor.Event) {}); err != nil {
+		if _, err := p.settle(context.WithoutCancel(ctx), state, past, executor.Undone, l.conn, func(executor.Event) {}); err != nil {
 			return exitNotUndone, err
 		}
 		return exitInterrupted, p.say("Run %s was interrupted before it was confirmed, and was undone.", run)

@@ -12,9 +12,11 @@ import (
 func main() {
 	keepToOurselves()
 	// A terminal that hangs up, or a pager that is left, is no reason to break off in the middle: the run goes on to its
-	// end, and the report has what was not seen. They are caught and not ignored, which programs that we start would
-	// inherit.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGPIPE)
+	// end, and the report has what was not seen. Neither is Ctrl-Z, which would stop us with a tunnel's traffic held back.
+	// They are caught and not ignored, which programs that we start would inherit.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGPIPE, unix.SIGTSTP)
+	// A background job that writes to a terminal with `stty tostop` is stopped too, unless it ignores this one.
+	signal.Ignore(unix.SIGTTOU)
 	// The first signal lets the groups in flight come to an end; the second one kills, which leaves the rest to
 	// recover.
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)

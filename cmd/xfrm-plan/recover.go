@@ -25,7 +25,7 @@ func (p *program) recoverCommand() *cobra.Command {
 		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.undoing(yes, func(u *undo) error { return p.recover(cmd.Context(), u, forward) })
+			return p.undoing(cmd.Context(), yes, func(p *program, u *undo) error { return p.recover(cmd.Context(), u, forward) })
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
@@ -42,8 +42,10 @@ func (p *program) rollbackCommand() *cobra.Command {
 			"numbers stay as they are now.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: p.completeRuns(movedRun),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.undoing(yes, func(u *undo) error { return p.rollback(cmd.Context(), u, args) })
+			return p.undoing(cmd.Context(), yes, func(p *program, u *undo) error { return p.rollback(cmd.Context(), u, args) })
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
@@ -88,7 +90,7 @@ func (p *program) attach(yes bool) (*undo, error) {
 }
 
 // undoing does work under the lock of the network namespace.
-func (p *program) undoing(yes bool, work func(*undo) error) error {
+func (p *program) undoing(ctx context.Context, yes bool, work func(*program, *undo) error) error {
 	u, err := p.attach(yes)
 	if err != nil {
 		return err
@@ -98,8 +100,11 @@ func (p *program) undoing(yes bool, work func(*undo) error) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	return work(u)
+	p, drain := p.queued()
+	err = work(p, u)
+	lock.Close() // before whoever looks on is waited for
+	drain(ctx)
+	return err
 }
 
 func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
@@ -127,7 +132,7 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 		question = fmt.Sprintf("The journal of %s can't be used. Recover %d other runs, and go by what the kernel holds for the rest: remove block policies "+
 			"where protection is whole, leave SAs where they are in %v?", strings.Join(damaged, ", "), len(usable), u.ns)
 	}
-	if err := p.ask(u.yes, question); err != nil {
+	if err := p.ask(ctx, u.yes, question); err != nil {
 		return err
 	}
 	towards := executor.Undone
@@ -195,7 +200,7 @@ func (p *program) rollback(ctx context.Context, u *undo, args []string) error {
 	if err != nil || past == nil {
 		return err
 	}
-	if err := p.ask(u.yes, fmt.Sprintf("Undo run %s in %v?", past.Header.Run, u.ns)); err != nil {
+	if err := p.ask(ctx, u.yes, fmt.Sprintf("Undo run %s in %v?", past.Header.Run, u.ns)); err != nil {
 		return err
 	}
 	return p.settleRun(ctx, u, past, executor.Undone)
@@ -234,8 +239,9 @@ func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
 
 // settleRun brings every transaction of a run to one end.
 func (p *program) settleRun(ctx context.Context, u *undo, past *rollback.Past, towards executor.Outcome) error {
-	view := &undoView{p, past.Header.Run}
-	report, err := u.state.Settle(ctx, past, towards, u.conn, view.event)
+	view := p.undoView(past.Header.Run, len(past.Transactions))
+	report, err := p.settle(ctx, u.state, past, towards, u.conn, view.event)
+	view.close(report, err)
 	switch {
 	case report == nil || err != nil && !report.Interrupted && report.Unsettled() == 0:
 		return err

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
@@ -24,12 +26,16 @@ type program struct {
 	stateDir string
 	netns    string
 
+	terminal *os.File // what out writes to, if it is a terminal and a run is shown on it
+
 	allowInsecure bool // take a plan file that others could have written
 
 	// What reaches out of the process; tests have their own.
 	open     func(netns string) (namespace, error) // host.Open
 	detach   func(args []string) error             // starts a watchdog that outlives us
 	announce func(text string)                     // tells everybody who is logged in
+
+	log func(text string, priority journal.Priority, fields map[string]string) // to the system's log; nil if there is none
 }
 
 // namespace is a network namespace: host.Namespace, or one of a test with a kernel in memory.
@@ -57,7 +63,7 @@ type target struct {
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
-	return (&program{in: in, out: out, err: errw, open: openHost, detach: detach, announce: announce}).run(ctx, args)
+	return (&program{in: in, out: out, err: errw, open: openHost, detach: detach, announce: announce, log: sendToSystemLog}).run(ctx, args)
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
@@ -98,8 +104,9 @@ func (p *program) root() *cobra.Command {
 	f.BoolVar(&p.allowInsecure, "allow-insecure-file", false, "take a plan file that others own or can write")
 	root.AddCommand(
 		p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.confirmCommand(), p.watchdogCommand(), p.statusCommand(), p.rollbackCommand(), p.recoverCommand(),
-		p.doctorCommand(), p.schemaCommand(), p.versionCommand(),
+		p.doctorCommand(), p.schemaCommand(), p.versionCommand(), p.manCommand(),
 	)
+	complete(root)
 	return root
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -17,7 +18,9 @@ import (
 
 // runLanes runs the plan in every network namespace side by side and ends with the worst of their exit codes.
 func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *source, lanes []*lane) error {
-	view := p.view(lanes)
+	p, drain := p.queued()
+	shown, end := p.view(lanes)
+	view := loggedView{shown, p}
 	var mu sync.Mutex
 	code := exitOK
 	var work errgroup.Group
@@ -33,7 +36,13 @@ func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *s
 			return err
 		})
 	}
-	if err := work.Wait(); err != nil {
+	err := work.Wait()
+	end()
+	for _, l := range lanes { // whoever looks on may take his time; the next run need not wait for that
+		l.unlock()
+	}
+	drain(ctx)
+	if err != nil {
 		return err
 	}
 	if code != exitOK {
@@ -62,7 +71,11 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	now, doc := time.Now(), src.doc
 	header := rollback.Header{
 		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
-		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now,
+		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now, Process: os.Getpid(),
+	}
+	for i := range l.plan.Waves {
+		w := &l.plan.Waves[i]
+		header.Waves = append(header.Waves, rollback.HeaderWave{Name: w.Name, Groups: len(w.Groups)})
 	}
 	journal, err := state.Create(header)
 	if err != nil {

@@ -24,6 +24,8 @@ import (
 //	tunnels N                     makes N dual-stack Child SAs from 192.0.2.1 to 203.0.113.1
 //	kernel KIND                   starts afresh with a kernel that is new, old or unconfigured, or makes it unprivileged
 //	occupy                        puts a foreign SA at 198.51.100.1 with the SPI of the first tunnel
+//	occupies-later                does so only when the first MIGRATE_STATE is on its way
+//	last-run                      sets $RUN to the last run
 //	loses ADDRESS                 takes an address off the host
 //	rekey                         re-keys the first tunnel's outbound SA
 //	confirms                      gives the word in the background as soon as a run awaits it
@@ -38,6 +40,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "tunnels": cmdTunnels, "kernel": cmdKernel, "occupy": cmdOccupy, "loses": cmdLoses,
 			"clean": cmdClean, "rekey": cmdRekey, "confirms": cmdConfirms,
+			"occupies-later": cmdOccupiesLater, "last-run": cmdLastRun,
 		},
 	})
 }
@@ -50,6 +53,7 @@ func hostOf(ts *testscript.TestScript) *memoryHost { return ts.Value(hostKey{}).
 type memoryHost struct {
 	kernel    *xfrmtest.Kernel
 	addresses []netip.Addr
+	fault     xfrmtest.Fault // of sockets that are opened from now on
 }
 
 func newMemoryHost(opts ...xfrmtest.Option) *memoryHost {
@@ -60,7 +64,12 @@ func newMemoryHost(opts ...xfrmtest.Option) *memoryHost {
 	return h
 }
 
-func (h *memoryHost) Dial() (*xfrm.Conn, error) { return xfrm.NewConn(h.kernel.Socket()), nil }
+func (h *memoryHost) Dial() (*xfrm.Conn, error) {
+	if h.fault != nil {
+		return xfrm.NewConn(xfrmtest.Faulty(h.kernel.Socket(), h.fault)), nil
+	}
+	return xfrm.NewConn(h.kernel.Socket()), nil
+}
 
 func (h *memoryHost) DialReadOnly() (*xfrm.Conn, error) {
 	return xfrm.NewConn(xfrm.ReadOnly(h.kernel.Socket())), nil
@@ -191,6 +200,35 @@ func cmdOccupy(ts *testscript.TestScript, _ bool, _ []string) {
 	})[0]
 	child.In.Reqid = 4711
 	ts.Check(xfrmtest.AddSA(c, child.In, child.InAlg))
+}
+
+func cmdOccupiesLater(ts *testscript.TestScript, _ bool, _ []string) {
+	h := hostOf(ts)
+	occupied := false
+	h.fault = func(at xfrmtest.At) xfrmtest.Effect {
+		const probe = 1 // message alone asks whether the kernel knows MIGRATE_STATE
+		if occupied || at.Point != xfrmtest.BeforeSend || !at.Has(xfrm.MsgMigrateState) || len(at.Messages) == probe {
+			return xfrmtest.Effect{}
+		}
+		occupied, h.fault = true, nil
+		return xfrmtest.Effect{Run: func() { cmdOccupy(ts, false, nil) }}
+	}
+}
+
+func cmdLastRun(ts *testscript.TestScript, _ bool, _ []string) {
+	state, err := rollback.OpenStateDir(stateDir(ts)[1])
+	ts.Check(err)
+	runs, err := state.Runs()
+	ts.Check(err)
+	var last rollback.Header
+	for _, run := range runs { // several of one second are in no order
+		past, err := state.ReadJournal(run)
+		ts.Check(err)
+		if past.Header.Started.After(last.Started) {
+			last = past.Header
+		}
+	}
+	ts.Setenv("RUN", last.Run)
 }
 
 func cmdLoses(ts *testscript.TestScript, _ bool, args []string) {

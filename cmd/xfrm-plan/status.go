@@ -2,13 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
-	"github.com/xfrm-plan/xfrm-plan/review"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -16,17 +18,21 @@ func (p *program) statusCommand() *cobra.Command {
 	var journal bool
 	c := &cobra.Command{
 		Use:   "status [RUN]",
-		Short: "Show what runs have done",
+		Short: "Show what runs have done, and how far those at work are",
 		Long: "status lists the runs of this host, or shows one of them group by group, or with --journal record by record what\n" +
-			"it meant to do. The last 100 runs are kept, and all of the last 30 days.",
-		Annotations: exitHelp(exitOK, exitUnexpected),
-		Args:        cobra.MaximumNArgs(1),
+			"it meant to do. It can be asked while a run is at work, and keeps nobody waiting. The last 100 runs are kept, and\n" +
+			"all of the last 30 days.",
+		Annotations:       exitHelp(exitOK, exitUnexpected, exitHostCannot),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: p.completeRuns(anyRun),
 		RunE: func(_ *cobra.Command, args []string) error {
 			state, err := rollback.OpenStateDir(p.stateDir)
-			if err != nil {
-				return err
+			if errors.Is(err, fs.ErrPermission) {
+				return exitWith(exitHostCannot, "%w: runs are root's to see", err)
 			}
 			switch {
+			case err != nil:
+				return err
 			case journal && len(args) != 1:
 				return exitWith(exitUnexpected, "--journal needs the name of a run: `xfrm-plan status` lists them")
 			case journal:
@@ -41,35 +47,96 @@ func (p *program) statusCommand() *cobra.Command {
 	return c
 }
 
+// standing is a run's line, as JSON and as text.
+type standing struct {
+	Run        string    `json:"run"`
+	Plan       string    `json:"plan,omitempty"`
+	NetNS      string    `json:"netns,omitempty"`
+	Started    time.Time `json:"started,omitzero"`
+	State      string    `json:"state"`
+	Process    int       `json:"process,omitempty"`
+	Confirm    time.Time `json:"confirmBefore,omitzero"`
+	Wave       string    `json:"wave,omitempty"` // the one that was begun last
+	WaveNumber int       `json:"waveNumber,omitempty"`
+	Waves      int       `json:"waves,omitempty"`
+	Done       int       `json:"done"`
+	Undone     int       `json:"undone,omitempty"`
+	Blocked    int       `json:"blocked,omitempty"`
+	Unknown    int       `json:"unknown,omitempty"`
+	Groups     int       `json:"groups"`
+	Unreadable string    `json:"unreadable,omitempty"`
+}
+
+func standingOf(past *rollback.Past, s rollback.Standing, now time.Time) standing {
+	h := &past.Header
+	l := standing{
+		Run: h.Run, Plan: h.Plan, NetNS: h.NetNS, Started: h.Started, State: s.State, Process: s.Process,
+		WaveNumber: s.Wave, Waves: len(h.Waves), Groups: s.Groups,
+		Done: past.Count(executor.Done), Undone: past.Count(executor.Undone), Blocked: past.Count(executor.Stuck),
+		Unknown: past.Count(executor.Unknown),
+	}
+	if s.WordLeft > 0 {
+		l.Confirm = now.Add(s.WordLeft).Round(time.Second)
+	}
+	if s.Wave > 0 {
+		l.Wave = h.Waves[s.Wave-1].Name
+	}
+	return l
+}
+
+// counts says how far the run is.
+func (l *standing) counts() string {
+	text := fmt.Sprintf("%d of %d groups done", l.Done, l.Groups)
+	for _, c := range []struct {
+		n    int
+		what executor.Outcome
+	}{{l.Undone, executor.Undone}, {l.Blocked, executor.Stuck}, {l.Unknown, executor.Unknown}} {
+		if c.n != 0 && (c.what != executor.Undone || l.Process != 0) {
+			text += fmt.Sprintf(", %d %s", c.n, c.what)
+		}
+	}
+	return text
+}
+
+// more says what is worth to know of a run that is not over.
+func (l *standing) more(now time.Time) string {
+	var all []string
+	if l.NetNS != "" {
+		all = append(all, "in "+l.NetNS)
+	}
+	if l.Process != 0 {
+		if l.Waves > 1 && l.Wave != "" {
+			all = append(all, fmt.Sprintf("wave %d of %d (%s)", l.WaveNumber, l.Waves, l.Wave))
+		}
+		all = append(all, fmt.Sprintf("begun %s, %v ago", clock(l.Started), now.Sub(l.Started).Round(time.Second)), fmt.Sprintf("process %d", l.Process))
+	}
+	if !l.Confirm.IsZero() {
+		all = append(all, fmt.Sprintf("until %s, in %v: `xfrm-plan confirm %s`", clock(l.Confirm), l.Confirm.Sub(now).Round(time.Second), l.Run))
+	}
+	return strings.Join(all, ", ")
+}
+
+// clock is a time of day of here; what is of another day says so by its run's name.
+func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+
 func (p *program) statusAll(state *rollback.StateDir) error {
 	runs, err := state.Runs()
 	if err != nil {
 		return err
 	}
-	boot, err := rollback.BootID()
-	if err != nil {
-		return err
-	}
-	type line struct {
-		Run        string    `json:"run"`
-		Plan       string    `json:"plan,omitempty"`
-		NetNS      string    `json:"netns,omitempty"`
-		Started    time.Time `json:"started,omitzero"`
-		State      string    `json:"state"`
-		Done       int       `json:"done"`
-		Groups     int       `json:"groups"`
-		Unreadable string    `json:"unreadable,omitempty"`
-	}
-	all := []line{}
+	all := []standing{}
+	now := time.Now()
 	for _, run := range runs {
 		past, err := state.ReadJournal(run)
 		if err != nil {
-			all = append(all, line{Run: run, State: "unreadable", Unreadable: err.Error()})
+			all = append(all, standing{Run: run, State: "unreadable", Unreadable: err.Error()})
 			continue
 		}
-		l := line{Run: run, Plan: past.Header.Plan, NetNS: past.Header.NetNS, Started: past.Header.Started, State: past.State(boot),
-			Done: past.Done(), Groups: len(past.Transactions)}
-		all = append(all, l)
+		s, err := state.Standing(past)
+		if err != nil {
+			return err
+		}
+		all = append(all, standingOf(past, s, now))
 	}
 	if p.json() {
 		return json.NewEncoder(p.out).Encode(all)
@@ -77,8 +144,13 @@ func (p *program) statusAll(state *rollback.StateDir) error {
 	if len(all) == 0 {
 		fmt.Fprintln(p.out, "No runs yet.")
 	}
-	for _, l := range all {
-		fmt.Fprintf(p.out, "%s  %-10s %d of %d groups done  %s%s\n", l.Run, l.State, l.Done, l.Groups, l.Plan, l.Unreadable)
+	for i := range all {
+		l := &all[i]
+		if l.Unreadable != "" {
+			fmt.Fprintf(p.out, "%s  %-10s %s\n", l.Run, l.State, l.Unreadable)
+			continue
+		}
+		fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf("%s  %-10s %s  %s  %s", l.Run, l.State, l.counts(), l.Plan, l.more(now)), " "))
 	}
 	return nil
 }
@@ -88,7 +160,7 @@ func (p *program) statusOf(state *rollback.StateDir, run string) error {
 	if err != nil {
 		return err
 	}
-	boot, err := rollback.BootID()
+	s, err := state.Standing(past)
 	if err != nil {
 		return err
 	}
@@ -96,33 +168,46 @@ func (p *program) statusOf(state *rollback.StateDir, run string) error {
 	if err != nil {
 		return err
 	}
+	if n := len(past.Resumed); report != nil && n != 0 && report.Ended.Before(past.Resumed[n-1].At) {
+		report = nil // of the time before; the journal knows more
+	}
+	now := time.Now()
+	l := standingOf(past, s, now)
 	if p.json() {
+		h := &past.Header
 		return json.NewEncoder(p.out).Encode(struct {
-			rollback.Header
-			State  string           `json:"state"`
-			Report *executor.Report `json:"report,omitempty"`
-		}{past.Header, past.State(boot), report})
+			standing
+			Version int              `json:"version"`
+			Digest  string           `json:"digest"`
+			BootID  string           `json:"bootID"`
+			Cookie  uint64           `json:"netnsCookie"`
+			Report  *executor.Report `json:"report,omitempty"`
+		}{l, h.Version, h.Digest, h.BootID, h.Cookie, report})
 	}
-	fmt.Fprintf(p.out, "Run %s of plan %s: %s\n", run, past.Header.Plan, past.State(boot))
-	for i := range past.Transactions {
-		t := &past.Transactions[i]
-		fmt.Fprintf(p.out, "  %-10s %s (%d SAs, %d policies)\n", outcomeOf(past, t.Name), t.Name, len(t.Moves), len(t.Policies))
+	fmt.Fprintf(p.out, "Run %s of plan %s: %s", run, past.Header.Plan, s.State)
+	if more := l.more(now); more != "" {
+		fmt.Fprintf(p.out, ", %s", more)
 	}
-	if report == nil {
+	fmt.Fprintln(p.out)
+	if report != nil {
+		printReport(p.out, report)
 		return nil
 	}
-	for _, g := range report.Groups {
-		for _, text := range g.Problems {
-			fmt.Fprintf(p.out, "  %s: %s\n", g.Name, text)
-		}
+	fmt.Fprintf(p.out, "%s by its journal\n", l.counts())
+	for i := range past.Transactions {
+		t := &past.Transactions[i]
+		printGroup(p.out, outcomeOf(past, t.Name, l.Process != 0), t.Name, len(t.Moves), len(t.Policies))
 	}
-	fmt.Fprintf(p.out, "  longest interruption %s\n", review.Duration(longest(report)))
 	return nil
 }
 
-func outcomeOf(past *rollback.Past, group string) string {
+// outcomeOf is the outcome that the journal tells, or what it means that it tells none.
+func outcomeOf(past *rollback.Past, group string, atWork bool) string {
 	if o, ok := past.Outcomes[group]; ok {
 		return string(o)
+	}
+	if atWork {
+		return "to come"
 	}
 	return "in flight"
 }

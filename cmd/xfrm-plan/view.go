@@ -1,153 +1,192 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/progress"
 	"github.com/xfrm-plan/xfrm-plan/review"
 )
 
-// view shows a run while it goes on and at its end. Both forms are made of the same events and report.
+// view shows a run while it goes on and at its end. All forms are made of the same events and report. Its methods may be
+// called by several lanes at once.
 type view interface {
 	event(l *lane, e executor.Event)
 	report(l *lane, r *executor.Report, err error)
 }
 
-func (p *program) view(lanes []*lane) view {
+// view returns the view of a program that is queued, and what ends it.
+func (p *program) view(lanes []*lane) (v view, end func()) {
 	if p.json() {
-		return &jsonView{enc: json.NewEncoder(p.out)}
+		return &jsonView{out: p.out}, func() {}
 	}
-	return &textView{w: p.out, several: len(lanes) > 1}
+	t := &textView{w: p.out, several: len(lanes) > 1}
+	var works []*progress.Lane
+	at := map[*lane]*progress.Lane{}
+	for _, l := range lanes {
+		if !l.plan.Empty() {
+			at[l] = progress.ForPlan(l.plan)
+			works = append(works, at[l])
+		}
+	}
+	bar := p.bar(works...)
+	if bar == nil {
+		return t, func() {}
+	}
+	p.out = bar // for what is said meanwhile
+	t.w, t.paint, t.quiet = bar, p.paint(), true
+	return &barView{textView: t, bar: bar, at: at}, bar.Close
+}
+
+// queued is the program with an output that never keeps it waiting, and what waits in the end for those who read it.
+func (p *program) queued() (*program, func(context.Context)) {
+	q, also := progress.NewQueue(p.out), *p
+	also.out = q
+	if also.terminal == nil {
+		also.terminal = terminalOf(p.out)
+	}
+	return &also, func(ctx context.Context) {
+		if ctx.Err() != nil { // it was told to stop, and has come to its end: what it says about that is said
+			ctx = context.WithoutCancel(ctx)
+		}
+		q.Drain(ctx)
+	}
 }
 
 // textView prints a line for each group and for what needs attention.
 type textView struct {
-	mu      sync.Mutex
-	w       io.Writer
+	w       io.Writer // takes each line in one write
+	paint   progress.Paint
 	several bool
+	quiet   bool // a bar tells of the groups that end as they should
 }
 
 func (v *textView) event(l *lane, e executor.Event) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	prefix := ""
 	if v.several {
 		prefix = l.ns.name + ": "
 	}
+	if text := v.line(e); text != "" {
+		fmt.Fprintf(v.w, "%s%s\n", prefix, text)
+	}
+}
+
+// line is what there is to say of an event, or nothing.
+func (v *textView) line(e executor.Event) string {
 	switch e.Kind {
 	case executor.GroupDone:
-		fmt.Fprintf(v.w, "%s[%d/%d] %s: moved; its traffic was held back for %s\n", prefix, e.Done, e.Total, e.Group,
-			review.Duration(e.Span))
-	case executor.GroupFailed:
-		fmt.Fprintf(v.w, "%s%s: failed: %s\n", prefix, e.Group, e.Text)
-	case executor.GroupSkipped:
-		fmt.Fprintf(v.w, "%s%s: not touched: %s\n", prefix, e.Group, e.Text)
+		if v.quiet {
+			return ""
+		}
+		return fmt.Sprintf("[%d/%d] %s: moved; its traffic was held back for %s", e.Done, e.Total, e.Group, review.Duration(e.Span))
 	case executor.GroupUndone:
-		fmt.Fprintf(v.w, "%s%s: undone, as before\n", prefix, e.Group)
+		if v.quiet {
+			return ""
+		}
+		return fmt.Sprintf("%s: undone, as before", e.Group)
+	case executor.GroupFailed:
+		return v.paint.Red(fmt.Sprintf("%s: failed: %s", e.Group, e.Text))
+	case executor.GroupSkipped:
+		return v.paint.Yellow(fmt.Sprintf("%s: not touched: %s", e.Group, e.Text))
 	case executor.GroupUnknown:
-		fmt.Fprintf(v.w, "%s%s: NOT KNOWN: %s; `xfrm-plan recover` finds out\n", prefix, e.Group, e.Text)
+		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; `xfrm-plan recover` finds out", e.Group, e.Text))
 	case executor.GroupStuck:
-		fmt.Fprintf(v.w, "%s%s: NOT undone, its traffic stays blocked: %s\n", prefix, e.Group, e.Text)
+		return v.paint.Red(fmt.Sprintf("%s: NOT undone, its traffic stays blocked: %s", e.Group, e.Text))
 	case executor.Note:
-		fmt.Fprintf(v.w, "%snote: %s\n", prefix, e.Text)
+		if e.Group != "" {
+			return fmt.Sprintf("note: %s: %s", e.Group, e.Text)
+		}
+		return "note: " + e.Text
+	case executor.Interrupted:
+		return "interrupted: no other group is started"
+	case executor.Undoing:
+		return fmt.Sprintf("undoing what is done: %s", groups(e.Total))
 	}
+	return ""
 }
 
 func (v *textView) report(l *lane, r *executor.Report, err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	fmt.Fprintf(v.w, "\nRun %s in %s, %s: %d of %d groups done", r.Run, l.ns, review.Duration(r.Ended.Sub(r.Started)),
-		r.Count(executor.Done), len(r.Groups))
+	text := fmt.Sprintf("\nRun %s in %s, %s: %s.\n", r.Run, l.ns, review.Duration(r.Ended.Sub(r.Started)), countsOf(r))
+	if err != nil {
+		text += err.Error() + "\n"
+	}
+	io.WriteString(v.w, text)
+}
+
+// countsOf says how many groups came to what.
+func countsOf(r *executor.Report) string {
+	text := fmt.Sprintf("%d of %d groups done", r.Count(executor.Done), len(r.Groups))
 	for _, o := range []executor.Outcome{executor.Undone, executor.Stuck, executor.Unknown, executor.Untouched} {
 		if n := r.Count(o); n != 0 {
-			fmt.Fprintf(v.w, ", %d %s", n, o)
+			text += fmt.Sprintf(", %d %s", n, o)
 		}
 	}
-	fmt.Fprintf(v.w, "; longest interruption %s.\n", review.Duration(longest(r)))
-	if err != nil {
-		fmt.Fprintf(v.w, "%v\n", err)
-	}
+	longest, _ := r.Longest()
+	return text + "; longest interruption " + review.Duration(longest)
 }
 
-func longest(r *executor.Report) (d time.Duration) {
-	for i := range r.Groups {
-		d = max(d, r.Groups[i].Blocked)
+func groups(n int) string {
+	if n == 1 {
+		return "1 group"
 	}
-	return d
+	return fmt.Sprintf("%d groups", n)
 }
 
-// undoView shows what recover and rollback do.
-type undoView struct {
-	p   *program
-	run string
+// barView draws a bar below the lines.
+type barView struct {
+	*textView
+	bar *progress.Bar
+	at  map[*lane]*progress.Lane
 }
 
-func (v *undoView) event(e executor.Event) {
-	if v.p.json() {
-		_ = json.NewEncoder(v.p.out).Encode(e)
-		return
-	}
-	switch e.Kind {
-	case executor.GroupDone, executor.GroupUndone:
-		fmt.Fprintf(v.p.out, "[%d/%d] %s: settled\n", e.Done, e.Total, e.Group)
-	case executor.Note:
-		fmt.Fprintf(v.p.out, "%s: note: %s\n", e.Group, e.Text)
-	case executor.GroupUnknown:
-		fmt.Fprintf(v.p.out, "[%d/%d] %s: NOT KNOWN: %s\n", e.Done, e.Total, e.Group, e.Text)
-	case executor.GroupStuck:
-		fmt.Fprintf(v.p.out, "[%d/%d] %s: NOT settled, its traffic stays blocked: %s\n", e.Done, e.Total, e.Group, e.Text)
-	}
-}
-
-func (v *undoView) end(r *executor.Report, towards executor.Outcome) error {
-	where := "old"
-	if towards == executor.Done {
-		where = "new"
-	}
-	return v.p.say("Run %s: %d of %d groups are at the %s addresses, nothing of the run is left over.", v.run,
-		r.Count(towards), len(r.Groups), where)
-}
-
-// say prints a sentence, as JSON where that is wanted.
-func (p *program) say(format string, a ...any) error {
-	text := fmt.Sprintf(format, a...)
-	if p.json() {
-		return json.NewEncoder(p.out).Encode(map[string]string{"message": text})
-	}
-	_, err := fmt.Fprintln(p.out, text)
-	return err
+func (v *barView) event(l *lane, e executor.Event) {
+	v.bar.Take(v.at[l], e)
+	v.textView.event(l, e)
 }
 
 // jsonView prints each event, and the report at the end, as one line.
 type jsonView struct {
-	mu  sync.Mutex
-	enc *json.Encoder
+	out io.Writer // takes each line in one write
 }
 
 func (v *jsonView) event(l *lane, e executor.Event) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	_ = v.enc.Encode(struct {
+	writeJSON(v.out, struct {
 		executor.Event
 		NetNS string `json:"netns,omitempty"`
 	}{e, l.ns.name})
 }
 
 func (v *jsonView) report(l *lane, r *executor.Report, err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	_ = v.enc.Encode(struct {
-		Event string `json:"event"`
-		*executor.Report
-		NetNS string `json:"netns,omitempty"`
-		Error string `json:"error,omitempty"`
-	}{"report", r, l.ns.name, text})
+	writeJSON(v.out, reportLine{"report", r, l.ns.name, text})
+}
+
+type reportLine struct {
+	Event string `json:"event"`
+	*executor.Report
+	NetNS string `json:"netns,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+func writeJSON(w io.Writer, v any) {
+	if line, err := json.Marshal(v); err == nil {
+		w.Write(append(line, '\n'))
+	}
+}
+
+// say prints a sentence, as JSON where that is wanted.
+func (p *program) say(format string, a ...any) error {
+	text := fmt.Sprintf(format, a...)
+	if p.json() {
+		return json.NewEncoder(p.out).Encode(map[string]string{"message": text, "time": time.Now().Format(time.RFC3339Nano)})
+	}
+	_, err := fmt.Fprintln(p.out, text)
+	return err
 }
