@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -16,7 +17,7 @@ func (a *attempt) check() error {
 	q := new(query)
 	var changed []error
 	places := make([]place, len(a.tx.Moves))
-	locate(q, a.tx.Moves, places)
+	standing(q, a.tx.Moves, places)
 	for i := range a.tx.Policies {
 		old := &a.tx.Policies[i].Old
 		q.ask(xfrm.GetPolicy(old), func(ans *xfrm.Answer) {
@@ -28,7 +29,7 @@ func (a *attempt) check() error {
 			}
 		})
 	}
-	for _, c := range a.covers.tagged() {
+	for _, c := range a.covers.unread {
 		q.ask(xfrm.GetPolicy(&c), func(ans *xfrm.Answer) {
 			if ans != nil {
 				changed = append(changed, fmt.Errorf("index %d is taken by policy %v %v: a left-over of a run? `xfrm-plan recover` removes it",
@@ -38,6 +39,13 @@ func (a *attempt) check() error {
 	}
 	if err := q.run(a.conn); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(places, func(at place) bool { return at != back }) { // to say what has become of them
+		q = new(query)
+		locate(q, a.tx.Moves, places)
+		if err := q.run(a.conn); err != nil {
+			return err
+		}
 	}
 	for i, at := range places {
 		switch id := a.tx.Moves[i].There.ID; at {

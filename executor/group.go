@@ -13,6 +13,7 @@ import (
 type attempt struct {
 	conn   *xfrm.Conn
 	tx     *Transaction
+	direct []bool // by policy; see Bins
 	covers covers
 
 	blockedAt time.Time
@@ -86,7 +87,7 @@ func (a *attempt) migrating() (reqs []xfrm.Request) {
 	}
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
-		if pc.New != nil && pc.Old.Dir != xfrm.DirOut && replacedInPlace(pc) {
+		if pc.New != nil && pc.Old.Dir != xfrm.DirOut && (replacedInPlace(pc) || a.direct[i]) {
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		}
 	}
@@ -95,7 +96,7 @@ func (a *attempt) migrating() (reqs []xfrm.Request) {
 
 // switching takes each old policy out and puts the new one in, under cover. The new one keeps the index. One over other
 // packets comes before the old one goes, and so can't have its index. Policies that stand in an order of age are
-// replaced in place, in that order.
+// replaced in place, in that order, and so are those of small bins.
 func (a *attempt) switching() (reqs []xfrm.Request) {
 	tied := plan.Tied(a.tx.Policies)
 	for i := range a.tx.Policies {
@@ -109,7 +110,8 @@ func (a *attempt) switching() (reqs []xfrm.Request) {
 		case reselected(pc):
 			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)), xfrm.DeletePolicy(&pc.Old))
 		case replacedInPlace(pc): // by migrating or by unblocking
-		case tied[i]:
+		case a.direct[i] && pc.Old.Dir != xfrm.DirOut: // by migrating
+		case tied[i], a.direct[i]:
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		default:
 			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old), xfrm.NewPolicy(pc.New))

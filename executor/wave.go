@@ -23,6 +23,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 	if err := r.cfg.Journal.Intend(txs); err != nil {
 		return fmt.Errorf("%w, so nothing of the wave was touched: %w", ErrJournal, err)
 	}
+	r.indexes.forget()
 	var failures *multierror.Error
 	var mu sync.Mutex
 	stop := func() bool {
@@ -66,7 +67,8 @@ func (r *run) group(gi int) error {
 		}
 	}
 	r.event(Event{Kind: GroupStarted, Group: tx.Name})
-	a := &attempt{conn: r.cfg.Conn, tx: tx, covers: coversOf(tx, &r.indexes)}
+	direct := r.cfg.Bins.direct(tx.Policies)
+	a := &attempt{conn: r.cfg.Conn, tx: tx, direct: direct, covers: coversOf(tx, direct, &r.indexes)}
 	if err := a.check(); err != nil {
 		return r.skip(gi, err)
 	}
@@ -82,6 +84,7 @@ func (r *run) group(gi int) error {
 		r.event(e)
 	}
 	if err == nil {
+		r.indexes.put(a.covers.tagged())
 		r.end(gi, Done, settled{}, nil, span)
 		return nil
 	}
