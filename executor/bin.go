@@ -40,12 +40,12 @@ func (b Bins) small(p *xfrm.Policy) bool {
 }
 
 // direct tells which policies of a transaction UPDPOLICY replaces because that is the cheaper way. Those that have to be
-// replaced in another manner for a reason of their own are not among them.
-func (b Bins) direct(policies []plan.PolicyChange) []bool {
-	all := plan.Tied(policies)
-	for i, tied := range all {
+// replaced in another manner for a reason of their own, those in an order of age among them, it does not tell of.
+func (b Bins) direct(policies []plan.PolicyChange, tied []bool) []bool {
+	all := make([]bool, len(policies))
+	for i := range policies {
 		pc := &policies[i]
-		all[i] = !tied && pc.New != nil && !replacedInPlace(pc) && !reselected(pc) && b.small(&pc.Old)
+		all[i] = !tied[i] && pc.New != nil && !replacedInPlace(pc) && !reselected(pc) && b.small(&pc.Old)
 	}
 	return all
 }

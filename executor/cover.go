@@ -73,8 +73,10 @@ func (x *indexes) forget() {
 
 // covers are the temporary policies of one transaction.
 type covers struct {
-	blocks  []xfrm.Policy // tagged, over outbound policies: nothing leaves while the SAs move
-	shadows []xfrm.Policy // tagged, over inbound and forward policies that change: the new templates already
+	// Tagged, to be deleted in the end: blocks over outbound policies, so that nothing leaves while the SAs move, and
+	// shadows over inbound and forward policies that change, with the new templates already.
+	tagged []xfrm.Policy
+
 	inPlace []xfrm.Policy // blocks that replace an outbound policy of priority 0, which nothing can outrank
 	unread  []xfrm.Policy // of the tagged ones those whose index is not known to be free
 }
@@ -82,7 +84,7 @@ type covers struct {
 // coversOf lays out the covers. A policy of priority 0 can't be covered: of equal priority the older one wins. An
 // inbound or forward one that is direct has no need to: one message takes it from old to new.
 func coversOf(t *Transaction, direct []bool, x *indexes) covers {
-	var c covers
+	c := covers{tagged: make([]xfrm.Policy, 0, len(t.Policies))}
 	index := func(dir xfrm.Dir) (n uint32) {
 		n, free := x.take(dir)
 		if !free {
@@ -97,12 +99,12 @@ func coversOf(t *Transaction, direct []bool, x *indexes) covers {
 			c.inPlace = append(c.inPlace, blockInPlace(&pc.Old))
 		case replacedInPlace(pc):
 		case pc.Old.Dir == xfrm.DirOut:
-			c.blocks = append(c.blocks, block(&pc.Old, index(xfrm.DirOut)))
+			c.tagged = append(c.tagged, block(&pc.Old, index(xfrm.DirOut)))
 			if reselected(pc) { // what it will match is not to leave either
-				c.blocks = append(c.blocks, block(pc.New, index(xfrm.DirOut)))
+				c.tagged = append(c.tagged, block(pc.New, index(xfrm.DirOut)))
 			}
 		case pc.New != nil && !direct[i]:
-			c.shadows = append(c.shadows, shadow(pc, index(pc.Old.Dir)))
+			c.tagged = append(c.tagged, shadow(pc, index(pc.Old.Dir)))
 		}
 	}
 	// A block in place is the youngest of its priority. The policies come the older ones first: blocked in that order,
@@ -116,7 +118,7 @@ func replacedInPlace(pc *plan.PolicyChange) bool { return pc.Old.Priority == 0 }
 
 // reselected reports whether the policy will match other packets than it does, as a host-to-host policy does whose
 // hosts are renumbered. To the kernel such a policy is another one: both can stand side by side.
-func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && pc.New.Key() != pc.Old.Key() }
+func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && !pc.New.SameKey(&pc.Old) }
 
 // block returns the tagged block policy over p: the same packets, one step above. It never expires: a block that ran
 // out would let cleartext through.
@@ -155,11 +157,6 @@ func shadow(pc *plan.PolicyChange, index uint32) xfrm.Policy {
 	s.Priority = pc.Old.Priority - 1
 	s.Limits, s.Current = xfrm.NoLimits, xfrm.Lifetime{}
 	return s.WithoutUnknown()
-}
-
-// tagged lists the covers that have to be deleted in the end.
-func (c *covers) tagged() []xfrm.Policy {
-	return append(append([]xfrm.Policy(nil), c.blocks...), c.shadows...)
 }
 
 // protects reports whether p keeps what it matches from passing in the clear.
