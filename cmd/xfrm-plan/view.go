@@ -19,7 +19,7 @@ type view interface {
 
 func (p *program) view(lanes []*lane) view {
 	if p.json() {
-		return &jsonView{enc: json.NewEncoder(p.out)}
+		return &jsonView{w: p.out}
 	}
 	return &textView{w: p.out, several: len(lanes) > 1}
 }
@@ -122,29 +122,44 @@ func (p *program) say(format string, a ...any) error {
 	return err
 }
 
-// jsonView prints each event, and the report at the end, as one line.
+// jsonView prints each event, and the report at the end, as one line. What is told of one group is written at once, at
+// its end.
 type jsonView struct {
 	mu  sync.Mutex
-	enc *json.Encoder
+	w   io.Writer
+	buf []byte
 }
 
 func (v *jsonView) event(l *lane, e executor.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	_ = v.enc.Encode(struct {
-		executor.Event
-		NetNS string `json:"netns,omitempty"`
-	}{e, l.ns.name})
+	v.buf = e.AppendJSON(v.buf)
+	if l.ns.name != "" {
+		name, _ := json.Marshal(l.ns.name) // a string can be encoded
+		v.buf = append(append(v.buf, `,"netns":`...), name...)
+	}
+	v.buf = append(v.buf, "}\n"...)
+	switch e.Kind {
+	case executor.GroupStarted, executor.Blocked, executor.Migrated, executor.Switched, executor.Unblocked: // more follows
+	default:
+		v.flush()
+	}
+}
+
+func (v *jsonView) flush() {
+	_, _ = v.w.Write(v.buf)
+	v.buf = v.buf[:0]
 }
 
 func (v *jsonView) report(l *lane, r *executor.Report, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.flush()
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	_ = v.enc.Encode(struct {
+	_ = json.NewEncoder(v.w).Encode(struct {
 		Event string `json:"event"`
 		*executor.Report
 		NetNS string `json:"netns,omitempty"`

@@ -1,0 +1,34 @@
+package executor
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// TestAppendJSONIsWhatEncodingJSONWrites sets every field there is, so that a new one can't be forgotten.
+func TestAppendJSONIsWhatEncodingJSONWrites(t *testing.T) {
+	full := Event{Time: time.Date(2026, 11, 24, 1, 2, 3, 456_000_789, time.FixedZone("", 3600))}
+	v := reflect.ValueOf(&full).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("<\"ü\\\n> " + v.Type().Field(i).Name)
+		case reflect.Int, reflect.Int64:
+			f.SetInt(int64(1_000_000_007 * (i + 1)))
+		case reflect.Struct: // Time
+		default:
+			t.Fatalf("field %s: AppendJSON has to learn of it", v.Type().Field(i).Name)
+		}
+	}
+	for _, e := range []Event{full, {}, {Time: time.Now(), Kind: GroupDone, Wave: "rest", Group: "192.0.2.1 to 203.0.113.1 reqid 1", Span: 1, Done: 3, Total: 4}} {
+		want, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(append(e.AppendJSON(nil), '}')); got != string(want) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
