@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -13,10 +14,10 @@ import (
 //
 // What its owner changes in the instants between this and the end of the transaction is found when it is read back.
 func (a *attempt) check() error {
-	q := new(query)
+	q := queryOf(len(a.tx.Moves) + len(a.tx.Policies) + len(a.covers.unread))
 	var changed []error
 	places := make([]place, len(a.tx.Moves))
-	locate(q, a.tx.Moves, places)
+	standing(q, a.tx.Moves, places)
 	for i := range a.tx.Policies {
 		old := &a.tx.Policies[i].Old
 		q.ask(xfrm.GetPolicy(old), func(ans *xfrm.Answer) {
@@ -28,7 +29,7 @@ func (a *attempt) check() error {
 			}
 		})
 	}
-	for _, c := range a.covers.tagged() {
+	for _, c := range a.covers.unread {
 		q.ask(xfrm.GetPolicy(&c), func(ans *xfrm.Answer) {
 			if ans != nil {
 				changed = append(changed, fmt.Errorf("index %d is taken by policy %v %v: a left-over of a run? `xfrm-plan recover` removes it",
@@ -38,6 +39,13 @@ func (a *attempt) check() error {
 	}
 	if err := q.run(a.conn); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(places, func(at place) bool { return at != back }) { // to say what has become of them
+		q = new(query)
+		locate(q, a.tx.Moves, places)
+		if err := q.run(a.conn); err != nil {
+			return err
+		}
 	}
 	for i, at := range places {
 		switch id := a.tx.Moves[i].There.ID; at {
@@ -56,15 +64,15 @@ func (a *attempt) check() error {
 
 // verify reads every SA, policy and cover back, and says what is not as it should be.
 func (a *attempt) verify() error {
-	q := new(query)
+	q := queryOf(2*len(a.tx.Moves) + len(a.tx.Policies) + len(a.covers.tagged))
 	var wrong []error
 	places := make([]place, len(a.tx.Moves))
 	locate(q, a.tx.Moves, places)
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
 		want := goal(pc)
-		ask := xfrm.GetPolicy
-		if reselected(pc) { // the kernel chose its index
+		ask, elsewhere := xfrm.GetPolicy, reselected(pc)
+		if elsewhere { // the kernel chose its index
 			ask = xfrm.GetPolicyByKey
 		}
 		q.ask(ask(want), func(ans *xfrm.Answer) {
@@ -72,7 +80,7 @@ func (a *attempt) verify() error {
 				wrong = append(wrong, fmt.Errorf("policy %v %v is not as it should be", want.Dir, want.Sel))
 			}
 		})
-		if reselected(pc) {
+		if elsewhere {
 			q.ask(xfrm.GetPolicyByKey(&pc.Old), func(ans *xfrm.Answer) {
 				if ans != nil {
 					wrong = append(wrong, fmt.Errorf("policy %v %v is still there", pc.Old.Dir, pc.Old.Sel))
@@ -80,8 +88,9 @@ func (a *attempt) verify() error {
 			})
 		}
 	}
-	for _, c := range a.covers.tagged() {
-		q.ask(xfrm.GetPolicy(&c), func(ans *xfrm.Answer) {
+	for i := range a.covers.tagged {
+		c := &a.covers.tagged[i]
+		q.ask(xfrm.GetPolicy(c), func(ans *xfrm.Answer) {
 			if ans != nil {
 				wrong = append(wrong, fmt.Errorf("temporary policy %v %v is still there", c.Dir, c.Sel))
 			}

@@ -3,7 +3,7 @@ package executor
 import (
 	"hash/fnv"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -13,32 +13,85 @@ import (
 // would take 470 million policies to get here; naming the index ourselves is what lets us delete by it without asking.
 const firstCoverIndex = 0xe0000000
 
-// indexes hands out indexes for tagged policies, none twice in a run.
-type indexes struct{ n atomic.Uint32 }
+// indexes hands out indexes for tagged policies, none to two policies that are there at once. It is safe for concurrent
+// use.
+type indexes struct {
+	mu   sync.Mutex // guards all below
+	n    uint32
+	free []uint32 // that a group has had and that were read to be free again
+}
 
 // start begins at a place that goes by the run's name, so that two programs that don't know of each other don't name
 // the same indexes.
 func (x *indexes) start(run string) {
 	h := fnv.New32a()
 	h.Write([]byte(run))
-	x.n.Store(h.Sum32() &^ 7)
+	x.n = h.Sum32() &^ 7
 }
 
+// next returns one that was not handed out before. Whether it is free has to be read.
 func (x *indexes) next(dir xfrm.Dir) uint32 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.fresh(dir)
+}
+
+func (x *indexes) fresh(dir xfrm.Dir) uint32 {
 	const room = ^uint32(0) - firstCoverIndex
-	return firstCoverIndex + (x.n.Add(8)-8)&room&^7 + uint32(dir)
+	x.n += 8
+	return firstCoverIndex + (x.n-8)&room&^7 + uint32(dir)
+}
+
+// take returns one that is known to be free, if there is one, else the next.
+func (x *indexes) take(dir xfrm.Dir) (index uint32, free bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := len(x.free) - 1; i >= 0; i-- {
+		if index := x.free[i]; index&7 == uint32(dir) {
+			x.free = slices.Delete(x.free, i, i+1)
+			return index, true
+		}
+	}
+	return x.fresh(dir), false
+}
+
+// put takes back those of covers that were read to be gone.
+func (x *indexes) put(gone []xfrm.Policy) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range gone {
+		x.free = append(x.free, gone[i].Index)
+	}
+}
+
+// forget makes indexes be read anew: what was read before a pause may be long ago.
+func (x *indexes) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.free = nil
 }
 
 // covers are the temporary policies of one transaction.
 type covers struct {
-	blocks  []xfrm.Policy // tagged, over outbound policies: nothing leaves while the SAs move
-	shadows []xfrm.Policy // tagged, over inbound and forward policies that change: the new templates already
+	// Tagged, to be deleted in the end: blocks over outbound policies, so that nothing leaves while the SAs move, and
+	// shadows over inbound and forward policies that change, with the new templates already.
+	tagged []xfrm.Policy
+
 	inPlace []xfrm.Policy // blocks that replace an outbound policy of priority 0, which nothing can outrank
+	unread  []xfrm.Policy // of the tagged ones those whose index is not known to be free
 }
 
-// coversOf lays out the covers. A policy of priority 0 can't be covered: of equal priority the older one wins.
-func coversOf(t *Transaction, x *indexes) covers {
-	var c covers
+// coversOf lays out the covers. A policy of priority 0 can't be covered: of equal priority the older one wins. An
+// inbound or forward one that is direct has no need to: one message takes it from old to new.
+func coversOf(t *Transaction, direct []bool, x *indexes) covers {
+	c := covers{tagged: make([]xfrm.Policy, 0, len(t.Policies))}
+	index := func(dir xfrm.Dir) (n uint32) {
+		n, free := x.take(dir)
+		if !free {
+			c.unread = append(c.unread, xfrm.Policy{Index: n, Dir: dir})
+		}
+		return n
+	}
 	for i := range t.Policies {
 		pc := &t.Policies[i]
 		switch {
@@ -46,12 +99,12 @@ func coversOf(t *Transaction, x *indexes) covers {
 			c.inPlace = append(c.inPlace, blockInPlace(&pc.Old))
 		case replacedInPlace(pc):
 		case pc.Old.Dir == xfrm.DirOut:
-			c.blocks = append(c.blocks, block(&pc.Old, x.next(xfrm.DirOut)))
+			c.tagged = append(c.tagged, block(&pc.Old, index(xfrm.DirOut)))
 			if reselected(pc) { // what it will match is not to leave either
-				c.blocks = append(c.blocks, block(pc.New, x.next(xfrm.DirOut)))
+				c.tagged = append(c.tagged, block(pc.New, index(xfrm.DirOut)))
 			}
-		case pc.New != nil:
-			c.shadows = append(c.shadows, shadow(pc, x.next(pc.Old.Dir)))
+		case pc.New != nil && !direct[i]:
+			c.tagged = append(c.tagged, shadow(pc, index(pc.Old.Dir)))
 		}
 	}
 	// A block in place is the youngest of its priority. The policies come the older ones first: blocked in that order,
@@ -65,7 +118,7 @@ func replacedInPlace(pc *plan.PolicyChange) bool { return pc.Old.Priority == 0 }
 
 // reselected reports whether the policy will match other packets than it does, as a host-to-host policy does whose
 // hosts are renumbered. To the kernel such a policy is another one: both can stand side by side.
-func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && pc.New.Key() != pc.Old.Key() }
+func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && !pc.New.SameKey(&pc.Old) }
 
 // block returns the tagged block policy over p: the same packets, one step above. It never expires: a block that ran
 // out would let cleartext through.
@@ -104,11 +157,6 @@ func shadow(pc *plan.PolicyChange, index uint32) xfrm.Policy {
 	s.Priority = pc.Old.Priority - 1
 	s.Limits, s.Current = xfrm.NoLimits, xfrm.Lifetime{}
 	return s.WithoutUnknown()
-}
-
-// tagged lists the covers that have to be deleted in the end.
-func (c *covers) tagged() []xfrm.Policy {
-	return append(append([]xfrm.Policy(nil), c.blocks...), c.shadows...)
 }
 
 // protects reports whether p keeps what it matches from passing in the clear.

@@ -13,10 +13,19 @@ import (
 type attempt struct {
 	conn   *xfrm.Conn
 	tx     *Transaction
+	tied   []bool // by policy; see plan.Tied
+	direct []bool // by policy; see Bins
 	covers covers
 
 	blockedAt time.Time
 	events    []Event // of the time while traffic was held back
+}
+
+func (r *run) attempt(tx *Transaction) *attempt {
+	a := &attempt{conn: r.cfg.Conn, tx: tx, tied: plan.Tied(tx.Policies), events: make([]Event, 0, 4)}
+	a.direct = r.cfg.Bins.direct(tx.Policies, a.tied)
+	a.covers = coversOf(tx, a.direct, &r.indexes)
+	return a
 }
 
 // run takes the transaction through its phases. Each phase is one datagram, and the next one starts when every request
@@ -69,8 +78,10 @@ func refusals(errs []error) error {
 }
 
 func (a *attempt) blocking() (reqs []xfrm.Request) {
-	for i := range a.covers.blocks {
-		reqs = append(reqs, xfrm.NewPolicy(&a.covers.blocks[i]))
+	for i := range a.covers.tagged {
+		if c := &a.covers.tagged[i]; c.Dir == xfrm.DirOut {
+			reqs = append(reqs, xfrm.NewPolicy(c))
+		}
 	}
 	for i := range a.covers.inPlace {
 		reqs = append(reqs, xfrm.UpdatePolicy(&a.covers.inPlace[i]))
@@ -81,12 +92,15 @@ func (a *attempt) blocking() (reqs []xfrm.Request) {
 // migrating puts the new inbound templates in force and moves the SAs in one datagram: between the two, inbound
 // packets would be dropped for a template that doesn't match.
 func (a *attempt) migrating() (reqs []xfrm.Request) {
-	for i := range a.covers.shadows {
-		reqs = append(reqs, xfrm.NewPolicy(&a.covers.shadows[i]))
+	reqs = make([]xfrm.Request, 0, len(a.tx.Policies)+len(a.tx.Moves))
+	for i := range a.covers.tagged {
+		if c := &a.covers.tagged[i]; c.Dir != xfrm.DirOut {
+			reqs = append(reqs, xfrm.NewPolicy(c))
+		}
 	}
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
-		if pc.New != nil && pc.Old.Dir != xfrm.DirOut && replacedInPlace(pc) {
+		if pc.New != nil && pc.Old.Dir != xfrm.DirOut && (replacedInPlace(pc) || a.direct[i]) {
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		}
 	}
@@ -95,9 +109,9 @@ func (a *attempt) migrating() (reqs []xfrm.Request) {
 
 // switching takes each old policy out and puts the new one in, under cover. The new one keeps the index. One over other
 // packets comes before the old one goes, and so can't have its index. Policies that stand in an order of age are
-// replaced in place, in that order.
+// replaced in place, in that order, and so are those of small bins.
 func (a *attempt) switching() (reqs []xfrm.Request) {
-	tied := plan.Tied(a.tx.Policies)
+	reqs = make([]xfrm.Request, 0, 2*len(a.tx.Policies))
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
 		switch {
@@ -109,7 +123,8 @@ func (a *attempt) switching() (reqs []xfrm.Request) {
 		case reselected(pc):
 			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)), xfrm.DeletePolicy(&pc.Old))
 		case replacedInPlace(pc): // by migrating or by unblocking
-		case tied[i]:
+		case a.direct[i] && pc.Old.Dir != xfrm.DirOut: // by migrating
+		case a.tied[i], a.direct[i]:
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		default:
 			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old), xfrm.NewPolicy(pc.New))
@@ -127,6 +142,7 @@ func anyIndex(p *xfrm.Policy) *xfrm.Policy {
 
 // unblocking ends the block: the covers go, and policies that were blocked in place come back.
 func (a *attempt) unblocking() (reqs []xfrm.Request) {
+	reqs = make([]xfrm.Request, 0, len(a.tx.Policies)+len(a.covers.tagged))
 	for i := range a.tx.Policies {
 		pc := &a.tx.Policies[i]
 		switch {
@@ -137,8 +153,8 @@ func (a *attempt) unblocking() (reqs []xfrm.Request) {
 			reqs = append(reqs, xfrm.UpdatePolicy(goal(pc)))
 		}
 	}
-	for _, p := range a.covers.tagged() {
-		reqs = append(reqs, xfrm.DeletePolicy(&p))
+	for i := range a.covers.tagged {
+		reqs = append(reqs, xfrm.DeletePolicy(&a.covers.tagged[i]))
 	}
 	return reqs
 }

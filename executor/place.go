@@ -18,39 +18,62 @@ const (
 func locate(q *query, moves []Move, places []place) {
 	clear(places)
 	for i := range moves {
-		m := &moves[i]
-		found := func(p place) {
-			if places[i] == nowhere {
-				places[i] = p
-			} else {
-				places[i] = twice
-			}
-		}
+		m, at := &moves[i], &places[i]
 		if m.sameTuple() {
-			// GETAE tells neither encapsulation nor marks nor selectors.
-			q.ask(xfrm.GetSA(m.There.ID, m.There.OldMark), func(a *xfrm.Answer) {
-				switch {
-				case a == nil || a.SA.Current.AddTime != m.Added:
-				case m.There.CarriedBy(a.SA):
-					found(there)
-				case m.Back.CarriedBy(a.SA):
-					found(back)
-				}
-			})
+			m.askAttributes(q, at)
 			continue
 		}
-		look := func(p place, id xfrm.SAID, mark xfrm.Mark, src xfrm.Address, reqid uint32) {
-			q.ask(xfrm.GetSAStatus(id, mark), func(a *xfrm.Answer) {
-				if a != nil && a.Status.Src == src && a.Status.Reqid == reqid && sameMark(a.Status.Mark, mark) && m.is(a.Status) {
-					found(p)
-				}
-			})
-		}
-		look(there, m.There.Target(), m.There.TargetMark(), m.There.NewSrc, m.There.NewReqid)
-		look(back, m.There.ID, m.There.OldMark, m.Back.NewSrc, m.Back.NewReqid)
+		m.ask(q, at, there, m.There.Target(), m.There.TargetMark(), m.There.NewSrc, m.There.NewReqid)
+		m.askBack(q, at)
 		if m.Hop != nil {
-			look(aside, *m.Hop, m.There.OldMark, m.Hop.Dst, m.Back.NewReqid)
+			m.ask(q, at, aside, *m.Hop, m.There.OldMark, m.Hop.Dst, m.Back.NewReqid)
 		}
+	}
+}
+
+// standing asks of each SA only whether it is where it came from. A target that is taken the kernel finds itself, before
+// it moves anything.
+func standing(q *query, moves []Move, places []place) {
+	clear(places)
+	for i := range moves {
+		if m := &moves[i]; m.sameTuple() {
+			m.askAttributes(q, &places[i])
+		} else {
+			m.askBack(q, &places[i])
+		}
+	}
+}
+
+func (m *Move) askBack(q *query, at *place) {
+	m.ask(q, at, back, m.There.ID, m.There.OldMark, m.Back.NewSrc, m.Back.NewReqid)
+}
+
+func (m *Move) ask(q *query, at *place, p place, id xfrm.SAID, mark xfrm.Mark, src xfrm.Address, reqid uint32) {
+	q.ask(xfrm.GetSAStatus(id, mark), func(a *xfrm.Answer) {
+		if a != nil && a.Status.Src == src && a.Status.Reqid == reqid && sameMark(a.Status.Mark, mark) && m.is(a.Status) {
+			at.found(p)
+		}
+	})
+}
+
+// askAttributes is for an SA that stays where it is: GETAE tells neither encapsulation nor marks nor selectors.
+func (m *Move) askAttributes(q *query, at *place) {
+	q.ask(xfrm.GetSA(m.There.ID, m.There.OldMark), func(a *xfrm.Answer) {
+		switch {
+		case a == nil || a.SA.Current.AddTime != m.Added:
+		case m.There.CarriedBy(a.SA):
+			at.found(there)
+		case m.Back.CarriedBy(a.SA):
+			at.found(back)
+		}
+	})
+}
+
+func (at *place) found(p place) {
+	if *at == nowhere {
+		*at = p
+	} else {
+		*at = twice
 	}
 }
 

@@ -15,6 +15,11 @@ type query struct {
 	use  []func(*xfrm.Answer)
 }
 
+// queryOf returns a query with room for n requests.
+func queryOf(n int) *query {
+	return &query{make([]xfrm.Request, 0, n), make([]func(*xfrm.Answer), 0, n)}
+}
+
 // ask adds a request. use gets its answer, nil if there is no such SA or policy.
 func (q *query) ask(r xfrm.Request, use func(*xfrm.Answer)) {
 	q.reqs = append(q.reqs, r)

@@ -34,6 +34,7 @@ type Config struct {
 	OnError     plan.OnError
 	Checks      plan.Checks // those after a wave; Preflight makes those before
 	Parallelism int         // groups at once; 0 is DefaultParallelism
+	Bins        Bins        // of the SPD that the plan was computed from
 }
 
 // DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them: more of them

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -23,6 +24,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 	if err := r.cfg.Journal.Intend(txs); err != nil {
 		return fmt.Errorf("%w, so nothing of the wave was touched: %w", ErrJournal, err)
 	}
+	r.indexes.forget()
 	var failures *multierror.Error
 	var mu sync.Mutex
 	stop := func() bool {
@@ -30,21 +32,30 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 		defer mu.Unlock()
 		return ctx.Err() != nil || failures != nil && r.cfg.OnError != plan.OnErrorContinue
 	}
-	var workers errgroup.Group
-	workers.SetLimit(r.cfg.Parallelism)
-	for _, gi := range w.Groups {
+	one := func(gi int) {
 		// Groups that are not started come to their end too: others may wait for it.
+		defer close(r.ended[gi])
+		if stop() {
+			return
+		}
+		if err := r.group(gi, w.Name); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failures = multierror.Append(failures, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
+		}
+	}
+	// Each worker takes the next group: a goroutine for each would have to grow its stack each time.
+	var workers errgroup.Group
+	var taken atomic.Int64
+	for range min(r.cfg.Parallelism, len(w.Groups)) {
 		workers.Go(func() error {
-			defer close(r.ended[gi])
-			if stop() {
-				return nil
+			for {
+				i := int(taken.Add(1)) - 1
+				if i >= len(w.Groups) {
+					return nil
+				}
+				one(w.Groups[i])
 			}
-			if err := r.group(gi, w.Name); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				failures = multierror.Append(failures, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
-			}
-			return nil
 		})
 	}
 	_ = workers.Wait() // the workers' errors are in failures
@@ -66,7 +77,7 @@ func (r *run) group(gi int, wave string) error {
 		}
 	}
 	r.event(Event{Kind: GroupStarted, Wave: wave, Group: tx.Name})
-	a := &attempt{conn: r.cfg.Conn, tx: tx, covers: coversOf(tx, &r.indexes)}
+	a := r.attempt(tx)
 	if err := a.check(); err != nil {
 		return r.skip(gi, err)
 	}
@@ -82,6 +93,7 @@ func (r *run) group(gi int, wave string) error {
 		r.event(e)
 	}
 	if err == nil {
+		r.indexes.put(a.covers.tagged)
 		r.end(gi, Done, settled{}, nil, a.blockedAt, span)
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/jsimonetti/rtnetlink/v2"
@@ -25,6 +26,9 @@ const netnsDir = "/run/netns"
 type Namespace struct {
 	Name string   // empty for the current one
 	file *os.File // nil for the current one
+
+	mu     sync.Mutex      // guards routes
+	routes *rtnetlink.Conn // for HasRoute, which is asked once for each peer; nil before the first
 }
 
 // Open opens the network namespace that `ip netns` knows by name; the empty name is the current one.
@@ -47,6 +51,12 @@ func Open(name string) (*Namespace, error) {
 
 // Close closes the namespace; sockets opened in it stay open.
 func (n *Namespace) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.routes != nil {
+		n.routes.Close()
+		n.routes = nil
+	}
 	if n.file == nil {
 		return nil
 	}
@@ -169,14 +179,17 @@ func (n *Namespace) links(inv *plan.Inventory) error {
 	return nil
 }
 
-// HasRoute reports whether the routing tables lead from local to remote.
+// HasRoute reports whether the routing tables lead from local to remote. It is safe for concurrent use.
 func (n *Namespace) HasRoute(local, remote netip.Addr) (bool, error) {
-	c, err := n.route()
-	if err != nil {
-		return false, err
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.routes == nil {
+		var err error
+		if n.routes, err = n.route(); err != nil {
+			return false, err
+		}
 	}
-	defer c.Close()
-	routes, err := c.Route.Get(&rtnetlink.RouteMessage{
+	routes, err := n.routes.Route.Get(&rtnetlink.RouteMessage{
 		Family: uint8(xfrm.FamilyOf(remote)), DstLength: uint8(remote.BitLen()), SrcLength: uint8(local.BitLen()),
 		Attributes: rtnetlink.RouteAttributes{Dst: remote.AsSlice(), Src: local.AsSlice()},
 	})

@@ -38,7 +38,7 @@ type awaiting struct {
 func (j *Journal) Await(until Boottime) error {
 	payload, err := jsonPayload(kindAwaiting, awaiting{until})
 	if err == nil {
-		err = j.write(true, payload)
+		err = j.append(true, payload)
 	}
 	return errors.Join(err, j.f.Close())
 }

@@ -39,12 +39,20 @@ func chain(before uint32, b []byte) uint32 {
 
 // appendFrame appends a frame and returns the checksum that the next one is chained to.
 func appendFrame(b []byte, before uint32, payload []byte) ([]byte, uint32) {
-	sum := chain(before, payload)
 	at := len(b)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.LittleEndian.AppendUint32(b, chain(before, b[at:at+4]))
-	b = binary.LittleEndian.AppendUint32(b, sum)
-	return append(b, payload...), sum
+	b = append(append(b, make([]byte, frameHeader)...), payload...)
+	return b, sealFrame(b[at:], before)
+}
+
+// sealFrame fills in the header of a frame whose payload is there, and returns the checksum that the next one is chained
+// to.
+func sealFrame(frame []byte, before uint32) uint32 {
+	payload := frame[frameHeader:]
+	sum := chain(before, payload)
+	binary.LittleEndian.PutUint32(frame, uint32(len(payload)))
+	binary.LittleEndian.PutUint32(frame[4:], chain(before, frame[:4]))
+	binary.LittleEndian.PutUint32(frame[8:], sum)
+	return sum
 }
 
 // nextFrame takes the first frame off b. errTorn means that b ends within it: the writer died, or the disk was full,

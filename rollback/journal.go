@@ -51,7 +51,7 @@ func (d *StateDir) Create(h Header) (*Journal, error) {
 	j := &Journal{f: d.wrap(f)}
 	payload, err := jsonPayload(kindHeader, h)
 	if err == nil {
-		err = j.write(true, payload)
+		err = j.append(true, payload)
 	}
 	// The file's own name, and its directory's, must survive too.
 	if err = errors.Join(err, d.syncDir(runPath(h.Run)), d.syncDir("runs")); err != nil {
@@ -69,7 +69,7 @@ func (d *StateDir) Resume(run string, towards executor.Outcome, now time.Time) (
 	if err == nil {
 		var payload []byte
 		if payload, err = jsonPayload(kindResumed, resumed{towards, now}); err == nil {
-			err = j.write(true, payload)
+			err = j.append(true, payload)
 		}
 	}
 	if err != nil {
@@ -105,17 +105,13 @@ func (noFile) Close() error              { return nil }
 
 // Intend writes what is meant for the transactions and syncs once.
 func (j *Journal) Intend(txs []executor.Transaction) error {
-	payloads := make([][]byte, len(txs))
-	for i := range txs {
-		payloads[i] = appendTransaction(nil, &txs[i])
-	}
-	return j.write(true, payloads...)
+	return j.write(true, len(txs), func(b []byte, i int) []byte { return appendTransaction(b, &txs[i]) })
 }
 
 // Settled notes an outcome without syncing. A failure shows at the next Intend or at End.
 func (j *Journal) Settled(name string, o executor.Outcome) {
 	if payload, err := jsonPayload(kindSettled, settled{name, o}); err == nil {
-		_ = j.write(false, payload)
+		_ = j.append(false, payload)
 	}
 }
 
@@ -124,14 +120,21 @@ func (j *Journal) End() error { return j.end("") }
 
 // end says why, where it isn't because the run came to its end.
 func (j *Journal) end(why string) error {
-	return errors.Join(j.write(true, append([]byte{kindEnd}, why...)), j.f.Close())
+	return errors.Join(j.append(true, append([]byte{kindEnd}, why...)), j.f.Close())
 }
 
 // Close closes the journal of a run that is not over: recover will find it unfinished.
 func (j *Journal) Close() error { return j.f.Close() }
 
-// write appends the payloads as frames with a single write.
-func (j *Journal) write(sync bool, payloads ...[]byte) error {
+func (j *Journal) append(sync bool, payload []byte) error {
+	return j.write(sync, 1, func(b []byte, _ int) []byte { return append(b, payload...) })
+}
+
+// writeAtOnce bounds what is collected before it is written: the intents of 20,000 tunnels would take 70 MiB.
+const writeAtOnce = 1 << 20
+
+// write appends n frames; payload appends the payload of the ith.
+func (j *Journal) write(sync bool, n int, payload func(b []byte, i int) []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.dead != nil {
@@ -139,12 +142,26 @@ func (j *Journal) write(sync bool, payloads ...[]byte) error {
 	}
 	j.buf = j.buf[:0]
 	sum := j.sum
-	for _, p := range payloads {
-		if len(p) > maxPayload {
-			return errTooLarge // nothing was written: the journal lives on
+	for i := range n {
+		at := len(j.buf)
+		j.buf = payload(append(j.buf, make([]byte, frameHeader)...), i)
+		if len(j.buf)-at-frameHeader > maxPayload {
+			return errTooLarge // what was written before it is whole frames: the journal lives on
 		}
-		j.buf, sum = appendFrame(j.buf, sum, p)
+		sum = sealFrame(j.buf[at:], sum)
+		if len(j.buf) < writeAtOnce && i != n-1 {
+			continue
+		}
+		if err := j.flush(sync && i == n-1); err != nil {
+			return err
+		}
+		j.sum = sum
 	}
+	return nil
+}
+
+// flush writes what was collected.
+func (j *Journal) flush(sync bool) error {
 	n, err := j.f.Write(j.buf)
 	if err == nil && n != len(j.buf) {
 		err = io.ErrShortWrite
@@ -157,7 +174,7 @@ func (j *Journal) write(sync bool, payloads ...[]byte) error {
 		j.dead = fmt.Errorf("the journal is dead: %w", err)
 		return j.dead
 	}
-	j.sum = sum
+	j.buf = j.buf[:0]
 	return nil
 }
 

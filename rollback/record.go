@@ -66,40 +66,45 @@ func jsonPayload(kind byte, v any) ([]byte, error) {
 // Strings and messages have a u32 length in front.
 func appendTransaction(b []byte, t *executor.Transaction) []byte {
 	b = append(b, kindIntent)
-	b = appendBytes(b, []byte(t.Name))
+	b = appendSized(b, func(b []byte) []byte { return append(b, t.Name...) })
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Moves)))
 	for i := range t.Moves {
 		m := &t.Moves[i]
 		b = append(b, byte(m.Dir), byte(m.Mode))
 		b = binary.LittleEndian.AppendUint32(b, m.IfID)
-		for _, v := range []uint64{m.Added, m.Sent, m.Received} {
-			b = binary.LittleEndian.AppendUint64(b, v)
-		}
+		b = binary.LittleEndian.AppendUint64(b, m.Added)
+		b = binary.LittleEndian.AppendUint64(b, m.Sent)
+		b = binary.LittleEndian.AppendUint64(b, m.Received)
 		if m.Hop == nil {
-			b = appendBytes(b, nil)
+			b = appendSized(b, nothing)
 		} else {
-			b = appendBytes(b, m.Hop.AppendTo(nil))
+			b = appendSized(b, m.Hop.AppendTo)
 		}
-		b = appendBytes(b, m.There.AppendTo(nil))
-		b = appendBytes(b, m.Back.AppendTo(nil))
+		b = appendSized(b, m.There.AppendTo)
+		b = appendSized(b, m.Back.AppendTo)
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Policies)))
 	for i := range t.Policies {
 		p := &t.Policies[i]
-		b = appendBytes(b, p.Old.AppendTo(nil))
+		b = appendSized(b, p.Old.AppendTo)
 		if p.New == nil {
-			b = appendBytes(b, nil)
+			b = appendSized(b, nothing)
 		} else {
-			b = appendBytes(b, p.New.AppendTo(nil))
+			b = appendSized(b, p.New.AppendTo)
 		}
 	}
 	return b
 }
 
-func appendBytes(b, s []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(s)))
-	return append(b, s...)
+// appendSized appends what f appends, with its length in front.
+func appendSized(b []byte, f func([]byte) []byte) []byte {
+	at := len(b)
+	b = f(append(b, 0, 0, 0, 0))
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
 }
+
+func nothing(b []byte) []byte { return b }
 
 var errRecord = errors.New("a record is shorter than it says")
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,9 +27,13 @@ type shape struct {
 	name       string
 	unranked   bool // priority 0: nothing outranks it, so that blocks have to take its place
 	reselected bool // the new policy matches other packets than the old one
+	small      bool // its policies are replaced in place because they are few
 }
 
-var shapes = []shape{{name: "covered"}, {"in place", true, false}, {"other selector", false, true}, {"in place, other selector", true, true}}
+var shapes = []shape{
+	{name: "covered"}, {name: "in place", unranked: true}, {name: "other selector", reselected: true},
+	{name: "in place, other selector", unranked: true, reselected: true}, {name: "small bins", small: true},
+}
 
 // world is a host with its kernel, its disk and what runs on it.
 type world struct {
@@ -166,8 +171,16 @@ func (w *world) apply(p *process) (report *executor.Report, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var bins executor.Bins // unknown: nothing is replaced in place that can be covered
+	if slices.ContainsFunc(w.shapes, func(s shape) bool { return s.small }) {
+		policies, err := w.k.Dial().Policies()
+		if err != nil {
+			return nil, err
+		}
+		bins = executor.BinsOf(policies)
+	}
 	report, err = executor.Run(p.ctx, computed, executor.Config{
-		Conn: c, Journal: journal, Emit: w.hear, Run: name, OnError: w.onError, Parallelism: p.parallelism,
+		Conn: c, Journal: journal, Emit: w.hear, Run: name, OnError: w.onError, Parallelism: p.parallelism, Bins: bins,
 	})
 	if report.Unsettled() == 0 {
 		p.endErr = journal.End()

@@ -19,8 +19,7 @@ type Conn struct {
 	in   []byte // reused for receiving, cleared after each datagram
 }
 
-// maxBatch is how many requests go into one datagram: the acknowledgements of this many fit many times into the
-// receive buffer.
+// maxBatch is how many requests go into one datagram: the answers to this many fit many times into the receive buffer.
 const maxBatch = 256
 
 // maxSend is how long a datagram of more than one request may be. The kernel refuses one that does not fit into the
@@ -58,14 +57,14 @@ func (c *Conn) Close() error { return c.sock.Close() }
 // Cookie identifies the network namespace: unique until the machine restarts.
 func (c *Conn) Cookie() (uint64, error) { return c.sock.Cookie() }
 
-// Do sends the requests, several to a datagram, and returns one error for each, nil for what the kernel acknowledged.
+// Do sends the requests, several to a datagram, and returns one error for each, nil for what the kernel has done.
 // A request that fails does not keep the kernel from those behind it. An error is an *Error with the kernel's answer,
 // or wraps ErrNotSent or ErrOutcomeUnknown.
 func (c *Conn) Do(reqs ...Request) []error {
 	return c.exchange(reqs, func(int, Message) error { return nil })
 }
 
-// exchange does the work of Do; reply gets what the kernel answers besides acknowledgements.
+// exchange does the work of Do. reply gets what the kernel answers to a request that reads, and says what to make of it.
 func (c *Conn) exchange(reqs []Request, reply func(i int, m Message) error) []error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,6 +88,13 @@ func batchLen(reqs []Request) int {
 	return len(reqs)
 }
 
+// batch sends one datagram and reads its answers.
+//
+// The kernel takes the requests in order, answers each before it looks at the next, and always answers one that it
+// refuses. So only the last one asks for an acknowledgement: when that is there, and no answer was lost, those before it
+// that were not refused are done. If an answer did not fit into the socket's receive buffer, all behind it are lost as
+// well, the last one too, and if the kernel had no memory for one the next receive says ENOBUFS, as it does then
+// (netlink_ack, netlink_overrun). A request that reads needs no acknowledgement at all: it is answered in any case.
 func (c *Conn) batch(reqs []Request, errs []error, reply func(int, Message) error) {
 	first := c.seq + 1
 	size := 0
@@ -96,9 +102,18 @@ func (c *Conn) batch(reqs []Request, errs []error, reply func(int, Message) erro
 		size += align4(sizeofHeader + len(r.Payload))
 	}
 	c.out = slices.Grow(c.out[:0], size) // at once: growing bit by bit would leave copies behind that are never cleared
-	for _, r := range reqs {
+	left := 0                            // answers that will come whatever they are
+	for i, r := range reqs {
 		c.seq++
-		c.out = appendMessage(c.out, r, unix.NLM_F_REQUEST|unix.NLM_F_ACK, c.seq)
+		flags := uint16(unix.NLM_F_REQUEST)
+		switch {
+		case reads(r.Type):
+			left++
+		case i == len(reqs)-1:
+			flags |= unix.NLM_F_ACK
+			left++
+		}
+		c.out = appendMessage(c.out, r, flags, c.seq)
 	}
 	err := c.sock.Send(c.out)
 	clear(c.out) // a test's NEWSA has keys in it
@@ -111,32 +126,53 @@ func (c *Conn) batch(reqs []Request, errs []error, reply func(int, Message) erro
 	for i := range errs {
 		errs[i] = ErrOutcomeUnknown
 	}
-	for left := len(reqs); left > 0; {
+	var lost error
+	for left > 0 {
 		err := c.receive(func(m Message) error {
 			i := int(m.Seq - first)
+			if i < 0 || i >= len(reqs) || errs[i] != ErrOutcomeUnknown { //nolint:errorlint // the very value set above
+				return nil // the late answer to an earlier request
+			}
 			switch {
-			case i < 0 || i >= len(reqs): // the late answer to an earlier request
 			case m.Type == unix.NLMSG_ERROR:
-				if errs[i] == ErrOutcomeUnknown { //nolint:errorlint // the very value set above
-					errs[i] = ackError(reqs[i].Type, m)
-					left--
+				if errs[i] = ackError(reqs[i].Type, m); errs[i] == nil && reads(reqs[i].Type) {
+					errs[i] = unexpected(reqs[i].Type, m) // not what was asked for
 				}
+			case reads(reqs[i].Type):
+				errs[i] = reply(i, m)
 			default:
-				return reply(i, m)
+				return nil
+			}
+			if reads(reqs[i].Type) || i == len(reqs)-1 {
+				left--
 			}
 			return nil
 		})
 		switch {
-		case err == nil, errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EINTR):
+		case err == nil, errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ENOBUFS):
+			lost = err
 		default: // EAGAIN: the kernel has acted and there is nothing more to read
-			for i, e := range errs {
-				if e == ErrOutcomeUnknown { //nolint:errorlint // the very value set above
-					errs[i] = fmt.Errorf("%s: %w (%w)", msgName(reqs[i].Type), ErrOutcomeUnknown, err)
-				}
-			}
-			return
+			lost, left = err, 0
 		}
 	}
+	for i, e := range errs {
+		if e == ErrOutcomeUnknown { //nolint:errorlint // the very value set above
+			errs[i] = nil
+			if lost != nil {
+				errs[i] = fmt.Errorf("%s: %w (%w)", msgName(reqs[i].Type), ErrOutcomeUnknown, lost)
+			}
+		}
+	}
+}
+
+// reads reports whether the kernel answers a request of the type with a message, if it does not refuse it.
+func reads(typ uint16) bool {
+	switch typ {
+	case MsgGetSA, MsgGetPolicy, MsgGetAE, MsgGetSADInfo, MsgGetSPDInfo:
+		return true
+	}
+	return false
 }
 
 func ackError(typ uint16, m Message) error {

@@ -17,15 +17,15 @@ func requests(n int) []Request {
 	return reqs
 }
 
-func TestDoMatchesAcknowledgementsOutOfOrder(t *testing.T) {
+func TestDoTakesTheLastAcknowledgementForAllThatWereNotRefused(t *testing.T) {
 	f := &fakeSocket{}
 	f.answer = func(reqs []Message) {
-		f.deliver(ack(reqs[2], 0))
 		f.deliver(ack(reqs[0], unix.ESRCH), refusal(reqs[1], unix.EEXIST, "New SA tuple already occupied"))
+		f.deliver(ack(reqs[3], 0))
 	}
-	errs := NewConn(f).Do(requests(3)...)
-	if !errors.Is(errs[0], unix.ESRCH) || !errors.Is(errs[1], unix.EEXIST) || errs[2] != nil {
-		t.Errorf("got %v, want ESRCH, EEXIST, nil", errs)
+	errs := NewConn(f).Do(requests(4)...)
+	if !errors.Is(errs[0], unix.ESRCH) || !errors.Is(errs[1], unix.EEXIST) || errs[2] != nil || errs[3] != nil {
+		t.Errorf("got %v, want ESRCH, EEXIST, nil, nil", errs)
 	}
 	want := "MIGRATE_STATE: file exists: New SA tuple already occupied"
 	if got := errs[1].Error(); got != want {
@@ -148,12 +148,37 @@ func TestDoSplitsWhatDoesNotFitIntoOneDatagram(t *testing.T) {
 	}
 }
 
-func TestDoAsksForAcknowledgements(t *testing.T) {
+// TestDoClaimsNothingAfterALoss: the kernel had no memory for the answer to one of the requests, and some for the last one.
+func TestDoClaimsNothingAfterALoss(t *testing.T) {
 	f := &fakeSocket{}
-	NewConn(f).Do(requests(2)...)
-	for _, m := range f.sent[0] {
-		if want := uint16(unix.NLM_F_REQUEST | unix.NLM_F_ACK); m.Flags != want {
-			t.Errorf("flags %#x, want %#x", m.Flags, want)
+	f.answer = func(reqs []Message) {
+		f.fail(unix.ENOBUFS)
+		f.deliver(ack(reqs[0], unix.EEXIST))
+		f.deliver(ack(reqs[3], 0))
+	}
+	errs := NewConn(f).Do(requests(4)...)
+	for i, want := range []error{unix.EEXIST, ErrOutcomeUnknown, ErrOutcomeUnknown, nil} {
+		if !errors.Is(errs[i], want) {
+			t.Errorf("request %d: %v, want %v", i, errs[i], want)
+		}
+	}
+}
+
+func TestDoAsksForOneAcknowledgement(t *testing.T) {
+	f := &fakeSocket{}
+	c := NewConn(f)
+	c.Do(requests(3)...)
+	c.Read(GetSAStatus(SAID{}, Mark{}), GetPolicy(&Policy{}))
+	for i, want := range [][]uint16{
+		{unix.NLM_F_REQUEST, unix.NLM_F_REQUEST, unix.NLM_F_REQUEST | unix.NLM_F_ACK},
+		{unix.NLM_F_REQUEST, unix.NLM_F_REQUEST}, // what reads is answered anyway
+	} {
+		var got []uint16
+		for _, m := range f.sent[i] {
+			got = append(got, m.Flags)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("flags %#x, want %#x", got, want)
 		}
 	}
 	if f.sent[0][0].Seq == f.sent[0][1].Seq {

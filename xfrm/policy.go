@@ -148,6 +148,11 @@ type Key struct {
 // Key returns the policy's Key.
 func (p *Policy) Key() Key { return Key{p.Sel, p.Mark, p.IfID, p.Dir, p.Type, p.Label} }
 
+// SameKey reports whether two policies have the same Key.
+func (p *Policy) SameKey(q *Policy) bool {
+	return p.Sel == q.Sel && p.Mark == q.Mark && p.IfID == q.IfID && p.Dir == q.Dir && p.Type == q.Type && p.Label == q.Label
+}
+
 // NewPolicy is XFRM_MSG_NEWPOLICY: adds p, or fails with EEXIST. If p.Index is free and of p's direction the policy
 // gets it, otherwise the kernel chooses one.
 func NewPolicy(p *Policy) Request { return Request{Type: MsgNewPolicy, Payload: p.payload()} }
@@ -196,7 +201,7 @@ func (p Policy) WithoutUnknown() Policy {
 
 // Same reports whether two policies mean the same: all but index, age and what has been used of them.
 func (p *Policy) Same(q *Policy) bool {
-	return p.Key() == q.Key() && p.Priority == q.Priority && p.Action == q.Action && p.Flags == q.Flags &&
+	return p.SameKey(q) && p.Priority == q.Priority && p.Action == q.Action && p.Flags == q.Flags &&
 		p.Share == q.Share && p.Limits == q.Limits && slices.Equal(p.Templates, q.Templates) &&
 		bytes.Equal(p.unknown, q.unknown)
 }

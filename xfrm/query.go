@@ -25,24 +25,18 @@ func (c *Conn) SPDInfo() (SPDInfo, error) {
 	return all[0], errs[0]
 }
 
-// query sends requests that the kernel answers with one message of type want each, and an acknowledgement behind it.
+// query sends requests that the kernel answers with one message of type want each.
 func query[T any](c *Conn, reqs []Request, want uint16, decode func(*T, []byte) error) ([]T, []error) {
 	all := make([]T, len(reqs))
-	bad := make([]error, len(reqs))
-	for i, r := range reqs {
-		// Without this an answer lost before its acknowledgement would pass for one of zeros.
-		bad[i] = fmt.Errorf("%s: %w", msgName(r.Type), ErrOutcomeUnknown)
-	}
-	errs := c.exchange(reqs, func(i int, m Message) error {
-		if m.Type == want {
-			bad[i] = decode(&all[i], m.Payload)
+	return all, c.exchange(reqs, func(i int, m Message) error {
+		if m.Type != want {
+			return unexpected(reqs[i].Type, m)
 		}
-		return nil
+		return decode(&all[i], m.Payload)
 	})
-	for i := range errs {
-		if errs[i] == nil {
-			errs[i] = bad[i]
-		}
-	}
-	return all, errs
+}
+
+// unexpected is what becomes of a request whose answer is of another kind: nothing is known.
+func unexpected(typ uint16, m Message) error {
+	return fmt.Errorf("%s: %w: it is a %s", msgName(typ), ErrOutcomeUnknown, msgName(m.Type))
 }

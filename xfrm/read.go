@@ -1,7 +1,5 @@
 package xfrm
 
-import "fmt"
-
 // Answer is what the kernel answers a request that reads. The field that goes with the request is set.
 type Answer struct {
 	Status *SAStatus // of GetSAStatus
@@ -13,27 +11,19 @@ type Answer struct {
 // error is ESRCH for an SA and ENOENT for a policy that is not there.
 func (c *Conn) Read(reqs ...Request) ([]Answer, []error) {
 	all := make([]Answer, len(reqs))
-	bad := make([]error, len(reqs))
-	for i, r := range reqs {
-		bad[i] = fmt.Errorf("%s: %w", msgName(r.Type), ErrOutcomeUnknown) // see query
-	}
-	errs := c.exchange(reqs, func(i int, m Message) error {
+	return all, c.exchange(reqs, func(i int, m Message) (err error) {
 		switch m.Type {
 		case MsgNewAE:
-			all[i].Status, bad[i] = ptr(DecodeSAStatus(m.Payload))
+			all[i].Status, err = ptr(DecodeSAStatus(m.Payload))
 		case MsgNewSA:
-			all[i].SA, bad[i] = ptr(DecodeSA(m.Payload))
+			all[i].SA, err = ptr(DecodeSA(m.Payload))
 		case MsgNewPolicy:
-			all[i].Policy, bad[i] = ptr(DecodePolicy(m.Payload))
+			all[i].Policy, err = ptr(DecodePolicy(m.Payload))
+		default:
+			err = unexpected(reqs[i].Type, m)
 		}
-		return nil
+		return err
 	})
-	for i := range errs {
-		if errs[i] == nil {
-			errs[i] = bad[i]
-		}
-	}
-	return all, errs
 }
 
 // GetSA is XFRM_MSG_GETSA for the SA that the kernel finds by id and mark. The answer has its keys, which are neither

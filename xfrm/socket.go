@@ -47,6 +47,7 @@ type kernelSocket struct {
 	nl     *netlink.Conn
 	raw    syscall.RawConn
 	closed atomic.Bool
+	ahead  *readAhead
 }
 
 // NetNS tells Dial which network namespace to work in: an open file descriptor of it, or 0 for the current one.
@@ -96,10 +97,9 @@ func (s *kernelSocket) control(f func(fd int) error) error {
 }
 
 func (s *kernelSocket) Send(b []byte) error {
-	to := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
 	var err error
 	if werr := s.raw.Write(func(fd uintptr) bool {
-		err = unix.Sendto(int(fd), b, 0, to)
+		err = unix.Send(int(fd), b, 0) // without an address it goes to the kernel
 		return !errors.Is(err, unix.EAGAIN)
 	}); werr != nil {
 		return s.rawError(werr)
@@ -108,19 +108,24 @@ func (s *kernelSocket) Send(b []byte) error {
 }
 
 func (s *kernelSocket) Receive(b []byte) (int, error) {
-	var n, flags int
-	// Not raw.Read: that would fail for a deadline of an earlier Wait.
-	err := s.control(func(fd int) (err error) {
-		n, _, flags, _, err = unix.Recvmsg(fd, b, nil, unix.MSG_DONTWAIT)
-		return err
-	})
-	if err == nil && flags&unix.MSG_TRUNC != 0 {
-		err = unix.EMSGSIZE
+	if s.ahead == nil {
+		s.ahead = newReadAhead()
 	}
-	return max(n, 0), err // n is -1 with most errors
+	if s.ahead.empty() {
+		// Not raw.Read: that would fail for a deadline of an earlier Wait.
+		if err := s.control(s.ahead.fill); err != nil {
+			return 0, err
+		}
+	} else if s.closed.Load() {
+		return 0, os.ErrClosed
+	}
+	return s.ahead.take(b)
 }
 
 func (s *kernelSocket) Wait(until time.Time) error {
+	if s.ahead != nil && !s.ahead.empty() {
+		return nil
+	}
 	if err := s.nl.SetReadDeadline(until); err != nil {
 		return err
 	}

@@ -49,7 +49,8 @@ func Survives(f func()) (alive bool) {
 	return true
 }
 
-// rewrite replaces the requests that are lied about by what truly happens. The kernel acknowledges each of them.
+// rewrite replaces the requests that are lied about by what truly happens. The kernel acknowledges those that will appear
+// to be refused.
 func (s *faultySocket) rewrite(b []byte, lies map[int]Lie) []byte {
 	var out []byte
 	for i := 0; len(b) >= sizeofHeader; i++ {
@@ -71,6 +72,9 @@ func (s *faultySocket) rewrite(b []byte, lies map[int]Lie) []byte {
 				}
 				r := DeleteSA(m.ID, m.OldMark)
 				typ, payload = r.Type, r.Payload
+			}
+			if l.Errno != 0 {
+				flags |= unix.NLM_F_ACK // refusals come unasked
 			}
 			out = appendMessage(out, typ, flags, seq, 0, payload)
 		} else {

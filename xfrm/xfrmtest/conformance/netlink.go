@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,11 @@ func (e *env) receive(s xfrm.Socket) (all []xfrm.Message, err error) {
 		return nil
 	})
 	return all, err
+}
+
+type answer struct {
+	typ uint16
+	seq uint32
 }
 
 const dumpFlags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
@@ -83,6 +89,58 @@ var netlinkCases = []testCase{
 		answer := string(e.raw(m.Request()))
 		const words = "Failed to send migration notification\x00"
 		equal(e, "words", answer[len(answer)-len(words)-2:len(answer)-2], words)
+	}},
+	{"refusals come unasked and in order, before the acknowledgement of the last message", func(e *env) {
+		s := e.ns.Socket()
+		b := message(xfrm.Request{Type: 0x2a}, unix.NLM_F_REQUEST, 1)
+		b = append(b, message(xfrm.GetSAStatus(xfrm.SAID{SPI: 0x700, Proto: xfrm.ProtoESP, Family: xfrm.FamilyIPv4}, xfrm.Mark{}), unix.NLM_F_REQUEST, 2)...)
+		b = append(b, message(xfrm.Request{Type: xfrm.MsgGetSPDInfo, Payload: make([]byte, 4)}, unix.NLM_F_REQUEST, 3)...)
+		p := outPolicy()
+		b = append(b, message(xfrm.NewPolicy(&p), unix.NLM_F_REQUEST, 4)...)
+		b = append(b, message(xfrm.DeletePolicy(&p), unix.NLM_F_REQUEST, 5)...) // of index 0 and a selector that there is none of
+		b = append(b, message(xfrmtest.FlushPolicies(), unix.NLM_F_REQUEST|unix.NLM_F_ACK, 6)...)
+		e.send(s, b)
+		var got []answer
+		for {
+			m, err := e.receive(s)
+			if err != nil {
+				break
+			}
+			got = append(got, answer{m[0].Type, m[0].Seq})
+		}
+		want := []answer{{unix.NLMSG_ERROR, 1}, {unix.NLMSG_ERROR, 2}, {xfrm.MsgNewSPDInfo, 3}, {unix.NLMSG_ERROR, 5}, {unix.NLMSG_ERROR, 6}}
+		if !slices.Equal(got, want) {
+			e.Errorf("answers %v, want %v", got, want)
+		}
+	}},
+	{"once an answer did not fit, all behind it are lost, and the next receive says so", func(e *env) {
+		const refused = 12_000 // answers of 9 MB, to a datagram that the smallest send buffer takes
+		var b []byte
+		for i := range uint32(refused) {
+			b = append(b, message(xfrm.Request{Type: 0x2a}, unix.NLM_F_REQUEST, i+1)...)
+		}
+		s := e.ns.Socket()
+		e.send(s, append(b, message(xfrmtest.FlushPolicies(), unix.NLM_F_REQUEST|unix.NLM_F_ACK, refused+1)...))
+		if _, err := e.receive(s); !errors.Is(err, unix.ENOBUFS) {
+			e.Errorf("first receive: %v, want ENOBUFS", err)
+		}
+		n := uint32(0)
+		for {
+			m, err := e.receive(s)
+			if err != nil {
+				break
+			}
+			if n++; m[0].Seq != n {
+				e.Fatalf("answer %d is to message %d", n, m[0].Seq)
+			}
+		}
+		if n == 0 || n >= refused {
+			e.Errorf("%d answers were kept, want some and not all", n)
+		}
+		e.send(s, message(xfrmtest.FlushPolicies(), unix.NLM_F_REQUEST|unix.NLM_F_ACK, refused+2))
+		if m, err := e.receive(s); err != nil || m[0].Seq != refused+2 {
+			e.Errorf("after all was read: %v, %v", m, err)
+		}
 	}},
 	{"an empty dump is its end alone", func(e *env) {
 		s := e.ns.Socket()

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 
@@ -13,17 +14,17 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// applyMessages counts what apply sends to XFRM for one Child SA, as nlmon shows it: what 20 of them need more than 10,
+// applyMessages counts what apply sends to XFRM for one Child SA, as nlmon shows it: what n of them need more than m,
 // which leaves out what each run needs once.
-func applyMessages(t *testing.T) int {
+func applyMessages(t *testing.T, m, n int) int {
 	t.Helper()
 	var few, many int
-	t.Run("count/10", func(t *testing.T) { few = applyRequests(t, 10) })
-	t.Run("count/20", func(t *testing.T) { many = applyRequests(t, 20) })
-	if (many-few)%10 != 0 {
-		t.Fatalf("%d messages for 10 Child SAs, %d for 20: not the same for each", few, many)
+	t.Run(fmt.Sprintf("count/%d", m), func(t *testing.T) { few = applyRequests(t, m) })
+	t.Run(fmt.Sprintf("count/%d", n), func(t *testing.T) { many = applyRequests(t, n) })
+	if (many-few)%(n-m) != 0 {
+		t.Fatalf("%d messages for %d Child SAs, %d for %d: not the same for each", few, m, many, n)
 	}
-	return (many - few) / 10
+	return (many - few) / (n - m)
 }
 
 func applyRequests(t *testing.T, n int) (requests int) {

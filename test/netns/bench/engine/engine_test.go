@@ -22,7 +22,7 @@ func TestWays(t *testing.T) {
 		t.Skip("no -out")
 	}
 	boot := describe(t)
-	messages := applyMessages(t)
+	few, many := applyMessages(t, 10, 20), applyMessages(t, 70, 80) // in small bins, and in larger ones
 	for _, kind := range []result.Kind{result.PolicyBased, result.IfID} {
 		for _, n := range sizes {
 			if kind == result.IfID && n > *mostIfIDs {
@@ -33,11 +33,14 @@ func TestWays(t *testing.T) {
 				// In turns, so that what else the host does meets both alike.
 				var floor, apply best
 				for range repeats(n) {
-					floor.take(h.plain(result.Floor, floorWay, time.Hour))
+					floor.take(h.plain(result.Floor, h.floorWay(), time.Hour))
 					apply.take(h.measure(func() (result.Measure, error) { return h.apply(0) }))
 				}
-				apply.Messages = messages
-				boot.Ways = append(boot.Ways, floor.Measure, apply.Measure)
+				apply.Messages = many
+				if kind == result.IfID || n <= 64 {
+					apply.Messages = few
+				}
+				boot.Ways = append(boot.Ways, floor.Measure, h.plain(result.Plain, plainFloor, time.Hour), apply.Measure)
 				for _, w := range []struct {
 					way result.Way
 					do  plainWay
@@ -97,7 +100,7 @@ func (h *hub) finish(first int) {
 	if first == h.n {
 		return
 	}
-	if _, err := h.loop().run(h.groups(floorWay, first, h.n), time.Hour); err != nil {
+	if _, err := h.loop().run(h.groups(h.floorWay(), first, h.n), time.Hour); err != nil {
 		h.t.Fatal(err)
 	}
 }

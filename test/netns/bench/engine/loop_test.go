@@ -26,15 +26,27 @@ type loop struct {
 type datagram struct {
 	bytes    []byte
 	requests int
+	answers  int // acknowledgements that it asks for
 }
 
-func datagramOf(reqs ...xfrm.Request) datagram {
-	d := datagram{requests: len(reqs)}
+// datagramOf asks for one acknowledgement, of the last request: the kernel takes them in order and answers what it
+// refuses in any case.
+func datagramOf(reqs ...xfrm.Request) datagram { return encode(reqs, 1) }
+
+// acknowledged asks for an acknowledgement of each request.
+func acknowledged(reqs ...xfrm.Request) datagram { return encode(reqs, len(reqs)) }
+
+func encode(reqs []xfrm.Request, answers int) datagram {
+	d := datagram{requests: len(reqs), answers: answers}
 	for i, r := range reqs {
+		flags := uint16(unix.NLM_F_REQUEST)
+		if i >= len(reqs)-answers {
+			flags |= unix.NLM_F_ACK
+		}
 		n := unix.SizeofNlMsghdr + len(r.Payload)
 		b := binary.NativeEndian.AppendUint32(d.bytes, uint32(n))
 		b = binary.NativeEndian.AppendUint16(b, r.Type)
-		b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+		b = binary.NativeEndian.AppendUint16(b, flags)
 		b = binary.NativeEndian.AppendUint32(b, uint32(i+1))
 		b = binary.NativeEndian.AppendUint32(b, 0)
 		b = append(b, r.Payload...)
@@ -76,13 +88,13 @@ func (h *hub) loop() *loop {
 	return l
 }
 
-// do sends d and returns when everything in it is acknowledged. XFRM works in the sender's context: all answers are
+// do sends d and returns when everything in it is done. XFRM works in the sender's context: all answers are
 // there when the call returns.
 func (l *loop) do(d *datagram) error {
 	if err := unix.Send(l.fd, d.bytes, 0); err != nil {
 		return os.NewSyscallError("send", err)
 	}
-	for range d.requests {
+	for range d.answers {
 		n, err := unix.Read(l.fd, l.buf[:])
 		if err != nil {
 			return os.NewSyscallError("read", err)

@@ -17,7 +17,7 @@ func TestParallelism(t *testing.T) {
 	}
 	boot := describe(t)
 	h := newHub(t, result.PolicyBased, 1000)
-	boot.Parallel = append(boot.Parallel, h.plain(result.Floor, floorWay, time.Hour))
+	boot.Parallel = append(boot.Parallel, h.plain(result.Floor, h.floorWay(), time.Hour))
 	for _, p := range []int{1, 2, 4, 8} {
 		var b best
 		for range repeats(h.n) {

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"github.com/xfrm-plan/xfrm-plan/test/netns/bench/engine/result"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
@@ -10,19 +11,36 @@ import (
 // A plainWay lays out the datagrams that move one Child SA from one place to the other.
 type plainWay func(from, to *xfrmtest.ChildSA) []datagram
 
-// floorWay is what the engine's transaction can't do without: tagged blocks; shadows and migrations; the policies, old out and new
-// in; and the covers' end. It is written down here a second time, not taken from the engine: what that sends beyond this
-// is to show.
-func floorWay(from, to *xfrmtest.ChildSA) []datagram {
+// floorWay is what the engine's transaction can't do without, in as few messages as possible.
+func (h *hub) floorWay() plainWay {
+	if h.kind == result.IfID || h.n <= 64 {
+		return smallFloor
+	}
+	return func(from, to *xfrmtest.ChildSA) []datagram { return datagramsOf(phases(from, to), datagramOf) }
+}
+
+// plainFloor is the same whatever the bins, with an acknowledgement of each message: what a loop sends that has not
+// looked into how the kernel answers.
+func plainFloor(from, to *xfrmtest.ChildSA) []datagram {
+	return datagramsOf(phases(from, to), acknowledged)
+}
+
+func datagramsOf(phases [][]xfrm.Request, of func(...xfrm.Request) datagram) (all []datagram) {
+	for _, reqs := range phases {
+		all = append(all, of(reqs...))
+	}
+	return all
+}
+
+// phases are those of a transaction: tagged blocks; shadows and migrations; the policies, old out and new in; and the
+// covers' end. They are written down here a second time, not taken from the engine: what that sends beyond this is to
+// show.
+func phases(from, to *xfrmtest.ChildSA) [][]xfrm.Request {
 	var block, migrate, change, unblock []xfrm.Request
 	for j := range from.Policies {
 		old, next := &from.Policies[j], &to.Policies[j]
-		cover := *next
-		cover.Sel = old.Sel.Tagged(xfrm.Tag)
-		cover.Index = old.Index | 0xe0000000
-		cover.Priority--
+		cover := coverOver(old, next)
 		if old.Dir == xfrm.DirOut {
-			cover.Action, cover.Templates = xfrm.Block, nil
 			block = append(block, xfrm.NewPolicy(&cover))
 		} else {
 			migrate = append(migrate, xfrm.NewPolicy(&cover))
@@ -31,7 +49,37 @@ func floorWay(from, to *xfrmtest.ChildSA) []datagram {
 		unblock = append(unblock, xfrm.DeletePolicy(&cover))
 	}
 	migrate = append(migrate, migration(&from.In, &to.In), migration(&from.Out, &to.Out))
-	return []datagram{datagramOf(block...), datagramOf(migrate...), datagramOf(change...), datagramOf(unblock...)}
+	return [][]xfrm.Request{block, migrate, change, unblock}
+}
+
+// smallFloor is for bins so small that the kernel's walk through them costs less than the messages that it saves: what
+// is replaced is so in place.
+func smallFloor(from, to *xfrmtest.ChildSA) []datagram {
+	var block, migrate, change, unblock []xfrm.Request
+	for j := range from.Policies {
+		old, next := &from.Policies[j], &to.Policies[j]
+		if old.Dir != xfrm.DirOut {
+			migrate = append(migrate, xfrm.UpdatePolicy(next))
+			continue
+		}
+		cover := coverOver(old, next)
+		block = append(block, xfrm.NewPolicy(&cover))
+		change = append(change, xfrm.UpdatePolicy(next))
+		unblock = append(unblock, xfrm.DeletePolicy(&cover))
+	}
+	migrate = append(migrate, migration(&from.In, &to.In), migration(&from.Out, &to.Out))
+	return datagramsOf([][]xfrm.Request{block, migrate, change, unblock}, datagramOf)
+}
+
+func coverOver(old, next *xfrm.Policy) xfrm.Policy {
+	cover := *next
+	cover.Sel = old.Sel.Tagged(xfrm.Tag)
+	cover.Index = old.Index | 0xe0000000
+	cover.Priority--
+	if old.Dir == xfrm.DirOut {
+		cover.Action, cover.Templates = xfrm.Block, nil
+	}
+	return cover
 }
 
 func migration(from, to *xfrm.SA) xfrm.Request {

@@ -41,8 +41,10 @@ nanosecond each (`+"`lab exec -counted`"+`): the figures do not depend on what e
 not with those of a real gateway. An instruction takes as long whether or not its memory is in a cache, which flatters what walks long lists, as *in place* and
 *ip -batch* make the kernel do. Syncing costs nearly nothing here, as the machine's disk promises nothing.
 
-- *floor*: the messages that a transaction can't do without, encoded beforehand and sent by a bare loop, phase by phase. It journals, reads and
-  checks nothing.
+- *floor*: the messages that a transaction can't do without, encoded beforehand and sent by a bare loop, phase by phase, with one acknowledgement for
+  each phase. It journals, reads and checks nothing. Where bins of the SPD are small, up to 64 policies, it replaces policies in place, as apply does.
+- *plain floor*: the same loop as a first version had it, and apply was measured by: an acknowledgement for each message, and the messages for large bins
+  everywhere.
 - *apply*: `+"`xfrm-plan apply --yes --output json`"+`, the whole process from start to end with its journal on disk. Its interruptions are those of its report.
 - *in place*: policies deleted by selector and updated in place around MIGRATE_STATE, one request at a time, as strongSwan 6.1 does it for MOBIKE.
 - *legacy*: XFRM_MSG_MIGRATE for each policy, six calls in a datagram. Nothing is blocked meanwhile, nothing else can be changed, and the SAs are

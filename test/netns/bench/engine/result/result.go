@@ -15,6 +15,7 @@ type Way string
 // The ways, in the order of the table.
 const (
 	Floor   Way = "floor"
+	Plain   Way = "plain floor"
 	Apply   Way = "apply"
 	InPlace Way = "in place"
 	Legacy  Way = "legacy"

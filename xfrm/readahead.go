@@ -1,0 +1,68 @@
+package xfrm
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// readAhead receives several datagrams with one system call: each message that the kernel answers is a datagram of its
+// own, and a call for each costs as much as the kernel's work for the smaller ones.
+//
+// Whoever uses the socket reads all that there is, so that nothing with keys in it stays here.
+type readAhead struct {
+	bufs       [datagramsAhead][]byte
+	iovs       [datagramsAhead]unix.Iovec
+	hdrs       [datagramsAhead]mmsghdr
+	next, have int
+}
+
+// datagramsAhead takes all the answers to what the engine asks about a tunnel at once. Each has room for maxDatagram,
+// of which the system only provides what has been used.
+const datagramsAhead = 32
+
+// mmsghdr is struct mmsghdr of <sys/socket.h>.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+}
+
+func newReadAhead() *readAhead {
+	r := new(readAhead)
+	all := make([]byte, datagramsAhead*maxDatagram)
+	for i := range r.bufs {
+		r.bufs[i] = all[i*maxDatagram : (i+1)*maxDatagram]
+		r.iovs[i].Base = &r.bufs[i][0]
+		r.iovs[i].SetLen(maxDatagram)
+		r.hdrs[i].hdr.Iov = &r.iovs[i]
+		r.hdrs[i].hdr.SetIovlen(1)
+	}
+	return r
+}
+
+func (r *readAhead) empty() bool { return r.next == r.have }
+
+// fill receives without waiting, until there is nothing more or no room. golang.org/x/sys/unix has no recvmmsg. An error
+// that comes behind datagrams is kept by the kernel for the next call (__sys_recvmmsg).
+func (r *readAhead) fill(fd int) error {
+	r.next, r.have = 0, 0
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), datagramsAhead, unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	r.have = int(n)
+	return nil
+}
+
+// take moves the next datagram into b.
+func (r *readAhead) take(b []byte) (int, error) {
+	h := &r.hdrs[r.next]
+	from := r.bufs[r.next][:h.len]
+	r.next++
+	n := copy(b, from)
+	clear(from)
+	if n < len(from) || h.hdr.Flags&unix.MSG_TRUNC != 0 {
+		return n, unix.EMSGSIZE
+	}
+	return n, nil
+}
