@@ -106,9 +106,12 @@ func shadow(pc *plan.PolicyChange, index uint32) xfrm.Policy {
 	return s.WithoutUnknown()
 }
 
-// tagged lists the covers that have to be deleted in the end.
+// tagged lists the covers in the order in which they have to be deleted in the end: the youngest first, for a shadow stands
+// above all of its priority. The shadow of a bypass without that of the older policy beside it would let cleartext in.
 func (c *covers) tagged() []xfrm.Policy {
-	return append(append([]xfrm.Policy(nil), c.blocks...), c.shadows...)
+	all := append(append([]xfrm.Policy(nil), c.blocks...), c.shadows...)
+	slices.Reverse(all)
+	return all
 }
 
 // protects reports whether p keeps what it matches from passing in the clear.
