@@ -74,7 +74,9 @@ func (x *indexes) forget() {
 // covers are the temporary policies of one transaction.
 type covers struct {
 	// Tagged, to be deleted in the end: blocks over outbound policies, so that nothing leaves while the SAs move, and
-	// shadows over inbound and forward policies that change, with the new templates already.
+	// shadows over inbound and forward policies that change, with the new templates already. They are deleted in the
+	// opposite order, the youngest first: a shadow stands above all of its priority, and that of a bypass without that
+	// of the older policy beside it would let cleartext in.
 	tagged []xfrm.Policy
 
 	inPlace []xfrm.Policy // blocks that replace an outbound policy of priority 0, which nothing can outrank

@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
@@ -153,7 +154,7 @@ func (a *attempt) unblocking() (reqs []xfrm.Request) {
 			reqs = append(reqs, xfrm.UpdatePolicy(goal(pc)))
 		}
 	}
-	for i := range a.covers.tagged {
+	for i := range slices.Backward(a.covers.tagged) {
 		reqs = append(reqs, xfrm.DeletePolicy(&a.covers.tagged[i]))
 	}
 	return reqs

@@ -218,7 +218,7 @@ func (s *settlement) shortfall() error {
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
 		want := goal(pc)
-		if got := s.spd[want.Key()]; s.coverOver(want) == nil && !protects(got) {
+		if got := s.spd[want.Key()]; protects(want) && s.coverOver(want) == nil && !protects(got) {
 			all = append(all, fmt.Errorf("policy %v %v is not there and could not be put back: NOTHING PROTECTS ITS TRAFFIC", want.Dir, want.Sel))
 		}
 	}

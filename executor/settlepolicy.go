@@ -94,12 +94,13 @@ func (s *settlement) cover() error {
 	return s.do("block", reqs)
 }
 
-// replace puts the policies in that should be there. One over other packets comes before the one that it replaces goes.
+// replace puts the policies in that should be there. One over other packets is acknowledged before the one that it replaces
+// goes: no shadow covers inbound packets here, and they would be accepted in the clear.
 func (s *settlement) replace() error {
 	if err := s.read(); err != nil { // what cover has blocked in place
 		return err
 	}
-	var reqs []xfrm.Request
+	var reqs, stale []xfrm.Request
 	tied := plan.Tied(s.tx.Policies)
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
@@ -111,11 +112,14 @@ func (s *settlement) replace() error {
 		default:
 			reqs = append(reqs, xfrm.UpdatePolicy(withSPIs(want, got)))
 		}
-		if stale := s.stale(pc); stale != nil {
-			reqs = append(reqs, xfrm.DeletePolicy(stale))
+		if p := s.stale(pc); p != nil {
+			stale = append(stale, xfrm.DeletePolicy(p))
 		}
 	}
-	return s.do("switch", reqs)
+	if err := s.do("switch", reqs); err != nil {
+		return err
+	}
+	return s.do("switch", stale)
 }
 
 // freeIndex returns want to be added: with the index it had, unless the one that it replaces still has that.
@@ -134,10 +138,15 @@ func (s *settlement) uncover() error {
 	if s.moved() != nil {
 		return errNotMoved
 	}
+	whole := s.policies() == nil
 	var reqs []xfrm.Request
-	for i := range s.tx.Policies {
+	// The youngest first; see covers.tagged.
+	for i := len(s.tx.Policies) - 1; i >= 0; i-- {
 		pc := &s.tx.Policies[i]
-		if !protects(s.spd[goal(pc).Key()]) {
+		got := s.spd[goal(pc).Key()]
+		// What lets packets through in the clear, and is meant to, is a younger one of equal priority as a rule: it is
+		// unblocked where the older ones are back.
+		if !protects(got) && !(whole && got != nil && sameButSPIs(got, goal(pc))) {
 			continue
 		}
 		for _, p := range versions(pc) {

@@ -27,12 +27,28 @@ func Snap(ns Namespace) (s Snapshot, err error) {
 
 // Same says what is not in s as it is in want, counters included.
 func (s Snapshot) Same(want Snapshot) error {
+	return s.compare(want, func(got, want SA) bool { return got == want })
+}
+
+// SameUnderTraffic is Same while packets pass: counters may have gone on, and none may have gone back.
+func (s Snapshot) SameUnderTraffic(want Snapshot) error {
+	return s.compare(want, func(got, want SA) bool {
+		if got.Seq < want.Seq || got.OSeq < want.OSeq || got.Bytes < want.Bytes || got.Packets < want.Packets {
+			return false
+		}
+		got.Seq, got.OSeq, got.Bytes, got.Packets = want.Seq, want.OSeq, want.Bytes, want.Packets
+		return got == want
+	})
+}
+
+func (s Snapshot) compare(want Snapshot, same func(got, want SA) bool) error {
 	if len(s.SAs) != len(want.SAs) || len(s.Policies) != len(want.Policies) {
 		return fmt.Errorf("%d SAs and %d policies, want %d and %d", len(s.SAs), len(s.Policies), len(want.SAs), len(want.Policies))
 	}
 	for i := range s.SAs {
-		if got, want := s.SAs[i], want.SAs[i]; got != want {
-			return fmt.Errorf("SA %08x is %v > %v\n%swant %08x %v > %v\n%s", got.SPI, got.Src, got.Dst, got.Fixed, want.SPI, want.Src, want.Dst, want.Fixed)
+		if got, want := s.SAs[i], want.SAs[i]; !same(got, want) {
+			return fmt.Errorf("SA %08x is %v > %v, sent %d, received %d\n%swant %08x %v > %v, sent %d, received %d\n%s",
+				got.SPI, got.Src, got.Dst, got.OSeq, got.Seq, got.Fixed, want.SPI, want.Src, want.Dst, want.OSeq, want.Seq, want.Fixed)
 		}
 	}
 	for i := range s.Policies {
