@@ -55,7 +55,13 @@ type finish struct {
 func (f *finish) settle(i int, tx *Transaction) error {
 	g := &f.report.Groups[i]
 	since := time.Now()
-	result, err := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
+	var result settled
+	var err error
+	if moves, step := f.daemonOf(i); len(moves) != 0 {
+		result, err = f.settleWithDaemon(tx, moves, step)
+	} else {
+		result, err = settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
+	}
 	g.Blocked = time.Since(since)
 	g.conclude(f.outcome, result, err, len(tx.Moves))
 	f.cfg.Journal.Settled(tx.Name, g.Outcome)
@@ -82,6 +88,8 @@ func kindOf(o Outcome) Kind {
 		return GroupUnknown
 	case Untouched:
 		return GroupSkipped
+	case NotFollowed:
+		return GroupNotFollowed
 	}
 	return GroupStuck
 }

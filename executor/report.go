@@ -1,6 +1,9 @@
 package executor
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Outcome is what has become of a group.
 type Outcome string
@@ -12,6 +15,9 @@ const (
 	Undone    Outcome = "undone"    // all old; a policy that its owner rewrote meanwhile stays as it is and is named
 	Stuck     Outcome = "blocked"   // neither: its outbound policies stay blocked
 	Unknown   Outcome = "unknown"   // the kernel did not say: recover finds out
+
+	// All new in the kernel, and traffic flows; the IKE daemon was to follow and is still at the old addresses.
+	NotFollowed Outcome = "not-followed"
 )
 
 // GroupResult is a group's line in the report.
@@ -59,6 +65,8 @@ func (g *GroupResult) conclude(wanted Outcome, s settled, err error, sas int) {
 		return
 	case isUnread(err):
 		g.Outcome = Unknown
+	case errors.Is(err, ErrNotFollowed):
+		g.Outcome = NotFollowed
 	default:
 		g.Outcome = Stuck
 	}
@@ -75,9 +83,9 @@ func (r *Report) Count(o Outcome) (n int) {
 	return n
 }
 
-// Unsettled returns how many groups are neither old nor new, as far as is known: the run is not over before recover
-// has seen to them.
-func (r *Report) Unsettled() int { return r.Count(Stuck) + r.Count(Unknown) }
+// Unsettled returns how many groups are neither old nor new, as far as is known, or have left their daemon behind: the run
+// is not over before recover has seen to them.
+func (r *Report) Unsettled() int { return r.Count(Stuck) + r.Count(Unknown) + r.Count(NotFollowed) }
 
 // Failed reports whether any group met a problem that kept it from being done.
 func (r *Report) Failed() bool { return r.Count(Done) != len(r.Groups) }

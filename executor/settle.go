@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -24,7 +25,8 @@ type settlement struct {
 	tx      *Transaction
 	indexes *indexes
 	sad     *sad
-	later   bool // than the run: re-keys may be under way
+	later   bool          // than the run: re-keys may be under way
+	anew    []ike.ChildSA // what the daemon has set up in the place of SAs that are nowhere; nil if it was not asked
 
 	moves   []Move // the transaction's, and those of SAs that took their place
 	rekeyed []bool // by move: it is gone, and another one has its place

@@ -23,6 +23,9 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 	if err := r.cfg.Journal.Intend(txs); err != nil {
 		return fmt.Errorf("%w, so nothing of the wave was touched: %w", ErrJournal, err)
 	}
+	if err := r.intendDaemon(w); err != nil {
+		return err
+	}
 	var failures *multierror.Error
 	var mu sync.Mutex
 	stop := func() bool {
@@ -53,6 +56,12 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 			failures = multierror.Append(failures, err)
 		}
 	}
+	// Groups that stay where they are want their daemon; those that are undone because of another one don't.
+	if r.cfg.OnError != plan.OnErrorRollback || ctx.Err() == nil && !stop() && failures == nil {
+		if err := r.follow(w); err != nil {
+			failures = multierror.Append(failures, err)
+		}
+	}
 	return joined(failures)
 }
 
@@ -68,6 +77,9 @@ func (r *run) group(gi int) error {
 	r.event(Event{Kind: GroupStarted, Group: tx.Name})
 	a := &attempt{conn: r.cfg.Conn, tx: tx, covers: coversOf(tx, &r.indexes)}
 	if err := a.check(); err != nil {
+		if r.adopt(gi) {
+			return nil
+		}
 		return r.skip(gi, err)
 	}
 	r.holding.Lock()
@@ -111,6 +123,9 @@ func (r *run) mend(gi int, a *attempt, failed error) error {
 			failed = errors.Join(failed, errors.New(text))
 		}
 	}
+	if len(r.moves(gi)) != 0 && r.cfg.IKE.OnLoss && isLost(a.conn, a.tx, &r.indexes) {
+		return r.reestablish(gi, a, failed)
+	}
 	r.event(Event{Kind: GroupFailed, Group: a.tx.Name, Text: failed.Error()})
 	r.problem(gi, failed)
 	return errors.Join(failed, r.undo(gi, a.blockedAt))
@@ -138,6 +153,9 @@ func (a *attempt) goesOn(failed error) bool {
 
 // undo brings a group back to where it was.
 func (r *run) undo(gi int, since time.Time) error {
+	if r.daemon[gi] != nil {
+		return r.followBack(gi)
+	}
 	reversed := r.txs[gi].Reversed()
 	got, err := settle(r.cfg.Conn, &reversed, &r.indexes)
 	r.end(gi, Undone, got, err, time.Since(since))

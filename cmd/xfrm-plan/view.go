@@ -44,6 +44,10 @@ func (v *textView) event(l *lane, e executor.Event) {
 			review.Duration(e.Span))
 	case executor.GroupFailed:
 		fmt.Fprintf(v.w, "%s%s: failed: %s\n", prefix, e.Group, e.Text)
+	case executor.GroupFollowed:
+		fmt.Fprintf(v.w, "%s%s: %s\n", prefix, e.Group, e.Text)
+	case executor.GroupNotFollowed:
+		fmt.Fprintf(v.w, "%s%s: moved, but its IKE daemon does NOT follow: %s\n", prefix, e.Group, e.Text)
 	case executor.GroupSkipped:
 		fmt.Fprintf(v.w, "%s%s: not touched: %s\n", prefix, e.Group, e.Text)
 	case executor.GroupUndone:
@@ -62,7 +66,7 @@ func (v *textView) report(l *lane, r *executor.Report, err error) {
 	defer v.mu.Unlock()
 	fmt.Fprintf(v.w, "\nRun %s in %s, %s: %d of %d groups done", r.Run, l.ns, review.Duration(r.Ended.Sub(r.Started)),
 		r.Count(executor.Done), len(r.Groups))
-	for _, o := range []executor.Outcome{executor.Undone, executor.Stuck, executor.Unknown, executor.Untouched} {
+	for _, o := range []executor.Outcome{executor.Undone, executor.NotFollowed, executor.Stuck, executor.Unknown, executor.Untouched} {
 		if n := r.Count(o); n != 0 {
 			fmt.Fprintf(v.w, ", %d %s", n, o)
 		}
@@ -96,6 +100,8 @@ func (v *undoView) event(e executor.Event) {
 		fmt.Fprintf(v.p.out, "[%d/%d] %s: settled\n", e.Done, e.Total, e.Group)
 	case executor.Note:
 		fmt.Fprintf(v.p.out, "%s: note: %s\n", e.Group, e.Text)
+	case executor.GroupNotFollowed:
+		fmt.Fprintf(v.p.out, "[%d/%d] %s: its IKE daemon is NOT where it should be: %s\n", e.Done, e.Total, e.Group, e.Text)
 	case executor.GroupUnknown:
 		fmt.Fprintf(v.p.out, "[%d/%d] %s: NOT KNOWN: %s\n", e.Done, e.Total, e.Group, e.Text)
 	case executor.GroupStuck:
