@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,50 +40,69 @@ func applyPlan(t *testing.T, n *topo.Network, ns topo.Namespace, file string) to
 
 const successor = "site-b"
 
-// TestDaemonFollowsUnderTraffic has strongSwan on both gateways follow, make before break, while both families ping, and then rekey and look for
-// its peer at the new addresses.
-func TestDaemonFollowsUnderTraffic(t *testing.T) {
+// TestDaemonFollowIsRefused has what keeps a plan that concerns a daemon from being applied. Nothing is touched.
+func TestDaemonFollowIsRefused(t *testing.T) {
 	n := build(t)
 	if err := n.StartIKE(); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("refused while the plan says nothing of the daemon", func(t *testing.T) {
-		before := snap(t)
-		expect(t, applyPlan(t, n, topo.Left, ikePlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, "")), 5, "ike-owned", "site/lan", "follow: none", "follow: reestablish")
-		if err := snap(t).Same(before); err != nil {
-			t.Error(err)
-		}
-	})
-	follow := func(ns topo.Namespace) string {
-		return ikePlan(t, n, ns, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")
+	before := snap(t)
+	for _, tt := range []struct {
+		name, more string
+		says       []string
+	}{
+		{"nothing is said of the daemon", "", []string{"ike-owned", "site/lan", "follow: none", "follow: reestablish"}},
+		{"no connection at the new addresses", "ike: {follow: reestablish}", []string{"ike-no-successor", "198.51.100.1", "site/lan"}},
+		{"nor one to set up what is lost", "ike: {follow: none}\nonExist: reestablish", []string{"ike-no-successor"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, applyPlan(t, n, topo.Left, ikePlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, tt.more)), 5, tt.says...)
+		})
 	}
-	t.Run("refused without a connection at the new addresses", func(t *testing.T) {
-		expect(t, applyPlan(t, n, topo.Left, follow(topo.Left)), 5, "ike-no-successor", "198.51.100.1", "site/lan")
-	})
-	if err := n.LoadSuccessor(successor, topo.LeftISPB, topo.RightISP, "dpd_delay = 1s"); err != nil {
-		t.Fatal(err)
+	if err := snap(t).Same(before); err != nil {
+		t.Error(err)
 	}
-	w, err := n.Watch()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, ns := range topo.Gateways {
-		expect(t, applyPlan(t, n, ns, follow(ns)), 0, "1 of 1 groups done")
-	}
-	o, err := w.Stop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range o.ChecksWithDaemon() {
-		report(t, c)
-	}
-	agree(t, n, topo.LeftISPA.String())
-	for _, ns := range topo.Gateways {
-		daemonLives(t, n, ns)
-	}
-	agree(t, n, topo.LeftISPA.String())
-	if t.Failed() {
-		dump(t, n)
+}
+
+// TestDaemonsFollowUnderTraffic has strongSwan on both gateways follow, make before break, while both families ping, and then rekey and look for
+// its peer at the new addresses. The gateways are a second apart, in either order, or not at all.
+func TestDaemonsFollowUnderTraffic(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		order [2]topo.Namespace
+		apart time.Duration
+	}{
+		{"the one that moves first", [2]topo.Namespace{topo.Left, topo.Right}, time.Second},
+		{"its peer first", [2]topo.Namespace{topo.Right, topo.Left}, time.Second},
+		{"both at once", topo.Gateways, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := build(t)
+			if err := n.StartIKE(); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.LoadSuccessor(successor, topo.LeftISPB, topo.RightISP, "dpd_delay = 1s"); err != nil {
+				t.Fatal(err)
+			}
+			observeBy(t, n, topo.MoveISPChange, (*topo.Observation).ChecksWithDaemon, func() {
+				var both sync.WaitGroup
+				for i, ns := range tt.order {
+					both.Go(func() {
+						time.Sleep(time.Duration(i) * tt.apart)
+						expect(t, applyPlan(t, n, ns, ikePlan(t, n, ns, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
+					})
+				}
+				both.Wait()
+			})
+			agree(t, n, topo.LeftISPA.String())
+			for _, ns := range topo.Gateways {
+				daemonLives(t, n, ns)
+			}
+			agree(t, n, topo.LeftISPA.String())
+			if t.Failed() {
+				dump(t, n)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,7 @@ package topo
 
 // ChecksWithDaemon says of an observed move that the IKE daemons had a part in whether it went as promised: what the kernel alone keeps, such as SPIs and
 // sequence numbers, is new then.
-func (o *Observation) ChecksWithDaemon() []Check {
+func (o *Observation) ChecksWithDaemon(m Move) []Check {
 	all := []struct {
 		what, how string
 		see       func(Move) (string, error)
@@ -16,7 +16,7 @@ func (o *Observation) ChecksWithDaemon() []Check {
 	}
 	checks := make([]Check, len(all))
 	for i, c := range all {
-		seen, err := c.see(Move{})
+		seen, err := c.see(m)
 		checks[i] = Check{c.what, c.how, seen, err}
 	}
 	return checks
