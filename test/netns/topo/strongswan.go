@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -152,6 +153,21 @@ func (n *Network) startDaemon(ns Namespace, conf string) error {
 		return fmt.Errorf("charon in %s: %w\n%s", ns, err, log)
 	}
 	return nil
+}
+
+// PauseIKE stops a gateway's charon in its tracks: it answers neither its peer nor anybody else until ResumeIKE.
+func (n *Network) PauseIKE(ns Namespace) error { return n.signal(ns, syscall.SIGSTOP) }
+
+// ResumeIKE lets a charon go on that was paused.
+func (n *Network) ResumeIKE(ns Namespace) error { return n.signal(ns, syscall.SIGCONT) }
+
+func (n *Network) signal(ns Namespace, sig os.Signal) error {
+	for _, d := range n.daemons {
+		if filepath.Base(d.dir) == string(ns) {
+			return d.cmd.Process.Signal(sig)
+		}
+	}
+	return fmt.Errorf("no daemon runs in %s", ns)
 }
 
 func (d *daemon) env() []string {
