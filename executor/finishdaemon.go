@@ -82,7 +82,7 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 		got.notes = append(got.notes, fmt.Sprintf("%v had been told of the new addresses and can't be asked about them now: see that it is at the old ones", c.part.Driver))
 		return got, failed
 	case err != nil:
-		return settled{}, notFollowedUnless(err)
+		return settled{}, leftBehind(err, lost)
 	case len(now) == 0 && !lost:
 		return settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
 	}
@@ -97,7 +97,7 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 	}
 	anew, err := c.establish(back)
 	if err != nil {
-		return settled{}, notFollowedUnless(err)
+		return settled{}, leftBehind(err, lost && len(now) == 0)
 	}
 	if err := c.retire(tx, back, anew); err != nil {
 		return settled{}, notFollowedUnless(err)
@@ -106,6 +106,14 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 	got, err := s.run()
 	got.notes = append(got.notes, fmt.Sprintf("%v is at the old addresses with it again%s", c.part.Driver, named(anew)))
 	return got, err
+}
+
+// leftBehind says what it means that the daemon could not be brought back.
+func leftBehind(err error, lost bool) error {
+	if lost {
+		return fmt.Errorf("it has lost an SA and could not be set up at the old addresses either: %w. %s", err, lostHint)
+	}
+	return notFollowedUnless(err)
 }
 
 // moveAlone moves the SAs that are still there back, beside those that the daemon has set up since: policies are the daemon's to change.
