@@ -89,7 +89,7 @@ func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA)
 	if err := c.part.Driver.Retire(ctx, old); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one could not be retired: %w", err)
 	}
-	if err := c.deleteReplaced(tx, now); err != nil {
+	if err := c.deleteReplaced(tx, old); err != nil {
 		return err
 	}
 	if err := c.protected(tx); err != nil { // the daemon has had its hands in the policies
@@ -101,7 +101,7 @@ func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA)
 // takenOver waits until what the daemon has set up carries the group's traffic: the kernel has its SAs and policies, and packets come in on
 // them. A tunnel that nothing comes in on, old or new, has nothing to wait for.
 func (c *companion) takenOver(tx *Transaction, moves []ike.Move, now []ike.ChildSA) error {
-	if err := c.protected(tx); err != nil {
+	if err := c.protected(tx); err != nil || len(now) == 0 { // a program of the operator's has said that all is done
 		return err
 	}
 	var replaced []xfrm.Request
@@ -190,11 +190,11 @@ func (c *companion) protected(tx *Transaction) error {
 	return errors.Join(wrong...)
 }
 
-// deleteReplaced deletes the group's SAs that are left: the daemon looked for them where it believed them to be. It does so only where the daemon
-// has named what replaced them.
-func (c *companion) deleteReplaced(tx *Transaction, now []ike.ChildSA) error {
-	if len(now) == 0 {
-		return nil
+// deleteReplaced deletes those of the group's SAs that the daemon has retired and that are left all the same: it looked for them where it believed them to be.
+// Nothing else of the group is touched.
+func (c *companion) deleteReplaced(tx *Transaction, old []ike.ChildSA) error {
+	retired := func(id xfrm.SAID) bool {
+		return slices.ContainsFunc(old, func(o ike.ChildSA) bool { return o.Owns(&xfrm.SA{ID: id}) })
 	}
 	q := new(query)
 	places := make([]place, len(tx.Moves))
@@ -205,10 +205,11 @@ func (c *companion) deleteReplaced(tx *Transaction, now []ike.ChildSA) error {
 	var reqs []xfrm.Request
 	for i, at := range places {
 		m := &tx.Moves[i]
-		switch at {
-		case there:
+		switch {
+		case !retired(m.There.ID):
+		case at == there:
 			reqs = append(reqs, xfrm.DeleteSA(m.There.Target(), m.There.TargetMark()))
-		case back: // the daemon is about to; it may have been asked a moment ago
+		case at == back: // the daemon is about to; it may have been asked a moment ago
 			reqs = append(reqs, xfrm.DeleteSA(m.There.ID, m.There.OldMark))
 		}
 	}

@@ -107,7 +107,7 @@ func (r *run) notFollowed(gi int, err error) {
 	g.Problems = append(g.Problems, fmt.Sprintf("%v: %v. %s", ErrNotFollowed, err, notFollowedHint))
 	r.mu.Unlock()
 	r.cfg.Journal.Settled(r.txs[gi].Name, NotFollowed)
-	r.event(Event{Kind: GroupNotFollowed, Group: r.txs[gi].Name, Text: err.Error()})
+	r.event(Event{Kind: GroupNotFollowed, Group: r.txs[gi].Name, Text: fmt.Sprintf("%v. %s", err, notFollowedHint)})
 }
 
 // notFollowedHint is what to do about it.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
-	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // askLimit is how long a daemon may take to tell what it has: charon lists thousands of Child SAs a second, unless one of them is stuck.
@@ -129,20 +128,8 @@ func (c *consultation) list(ctx context.Context, d Driver) (func(*plan.Call) (Ch
 	if err != nil {
 		return nil, err
 	}
-	bySPI := make(map[xfrm.SPI][]*ChildSA, 2*len(all))
-	for i := range all {
-		for _, spi := range []xfrm.SPI{all[i].In, all[i].Out, all[i].InCPI, all[i].OutCPI} {
-			bySPI[spi] = append(bySPI[spi], &all[i])
-		}
-	}
-	return func(call *plan.Call) (ChildSA, bool) {
-		for _, own := range bySPI[call.SA.ID.SPI] {
-			if own.Owns(&call.SA) {
-				return *own, true
-			}
-		}
-		return ChildSA{}, false
-	}, nil
+	owner := index(all)
+	return func(call *plan.Call) (ChildSA, bool) { return owner(&call.SA) }, nil
 }
 
 // owner is list for the daemon that the document counts on. Without its word the plan is refused.

@@ -155,7 +155,7 @@ func TestLostSAStaysBlockedWithoutItsPeer(t *testing.T) {
 	if err := n.LoadSuccessor(successor, topo.LeftISPB, topo.RightISP, "dpd_delay = 1s"); err != nil {
 		t.Fatal(err)
 	}
-	observeLoss(t, n, func() {
+	observeLoss(t, n, topo.MoveISPChange, func() {
 		if err := n.PauseIKE(topo.Right); err != nil {
 			t.Fatal(err)
 		}
@@ -182,9 +182,9 @@ func TestLostSAStaysBlockedWithoutItsPeer(t *testing.T) {
 }
 
 // observeLoss is observeBy for a time in which pings are not answered, which is not judged.
-func observeLoss(t *testing.T, n *topo.Network, move func()) {
+func observeLoss(t *testing.T, n *topo.Network, m topo.Move, move func()) {
 	t.Helper()
-	observeBy(t, n, topo.MoveISPChange, func(o *topo.Observation, m topo.Move) (kept []topo.Check) {
+	observeBy(t, n, m, func(o *topo.Observation, m topo.Move) (kept []topo.Check) {
 		for _, c := range o.ChecksWithDaemon(m) {
 			if !strings.Contains(c.What, "pings") {
 				kept = append(kept, c)

@@ -31,10 +31,11 @@ func impatient(t *testing.T, file string) string {
 func TestGroupStaysMovedWhileItsDaemonCannotFollow(t *testing.T) {
 	for _, tt := range []struct {
 		name, flag string
+		move       topo.Move // as the peer sees it
 		gone       string
 	}{
-		{"and follows later", "--forward", topo.LeftISPA.String()},
-		{"and goes back", "--yes", topo.LeftISPB.String()},
+		{"and follows later", "--forward", topo.MoveISPChange, topo.LeftISPA.String()},
+		{"and goes back", "--yes", topo.Move{Left: topo.LeftISPA, Right: topo.RightISP, NewLeft: topo.LeftISPA, NewRight: topo.RightISP}, topo.LeftISPB.String()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := build(t)
@@ -44,7 +45,7 @@ func TestGroupStaysMovedWhileItsDaemonCannotFollow(t *testing.T) {
 			if err := n.LoadSuccessor(successor, topo.LeftISPB, topo.RightISP, ""); err != nil {
 				t.Fatal(err)
 			}
-			observeLoss(t, n, func() {
+			observeLoss(t, n, tt.move, func() {
 				if err := n.PauseIKE(topo.Right); err != nil {
 					t.Fatal(err)
 				}
