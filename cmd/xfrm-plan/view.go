@@ -70,13 +70,13 @@ func (v *textView) event(l *lane, e executor.Event) {
 	if v.several {
 		prefix = l.ns.name + ": "
 	}
-	if text := v.line(e); text != "" {
+	if text := v.line(l, e); text != "" {
 		fmt.Fprintf(v.w, "%s%s\n", prefix, text)
 	}
 }
 
 // line is what there is to say of an event, or nothing.
-func (v *textView) line(e executor.Event) string {
+func (v *textView) line(l *lane, e executor.Event) string {
 	switch e.Kind {
 	case executor.GroupDone:
 		if v.quiet {
@@ -97,7 +97,7 @@ func (v *textView) line(e executor.Event) string {
 	case executor.GroupNotFollowed:
 		return v.paint.Red(fmt.Sprintf("%s: moved, but its IKE daemon does NOT follow: %s", e.Group, e.Text))
 	case executor.GroupUnknown:
-		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; `xfrm-plan recover` finds out", e.Group, e.Text))
+		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; %s finds out", e.Group, e.Text, toType("recover", l.ns.name)))
 	case executor.GroupStuck:
 		return v.paint.Red(fmt.Sprintf("%s: NOT undone, its traffic stays blocked: %s", e.Group, e.Text))
 	case executor.Note:
