@@ -118,7 +118,7 @@ func (v *textView) report(l *lane, r *executor.Report, err error) {
 	if err != nil {
 		text += err.Error() + "\n"
 	}
-	io.WriteString(v.w, text)
+	fmt.Fprint(v.w, text)
 }
 
 // countsOf says how many groups came to what.
@@ -181,7 +181,7 @@ type reportLine struct {
 
 func writeJSON(w io.Writer, v any) {
 	if line, err := json.Marshal(v); err == nil {
-		w.Write(append(line, '\n'))
+		_, _ = w.Write(append(line, '\n'))
 	}
 }
 
