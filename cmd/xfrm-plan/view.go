@@ -102,7 +102,7 @@ func (v *textView) line(l *lane, e executor.Event) string {
 		return v.paint.Red(fmt.Sprintf("%s: NOT undone, its traffic stays blocked: %s", e.Group, e.Text))
 	case executor.Note:
 		if e.Group != "" {
-			return fmt.Sprintf("note: %s: %s", e.Group, e.Text)
+			return fmt.Sprintf("%s: note: %s", e.Group, e.Text)
 		}
 		return "note: " + e.Text
 	case executor.Interrupted:
