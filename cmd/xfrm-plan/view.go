@@ -42,6 +42,10 @@ func (p *program) view(lanes []*lane) (v view, end func()) {
 	return &barView{textView: t, bar: bar, at: at}, bar.Close
 }
 
+// lastWords is how long a program that was told to stop waits for its output to be taken: somebody who reads does so in
+// much less.
+const lastWords = 5 * time.Second
+
 // queued is the program with an output that never keeps it waiting, and what waits in the end for those who read it.
 func (p *program) queued() (*program, func(context.Context)) {
 	q, also := progress.NewQueue(p.out), *p
@@ -50,8 +54,10 @@ func (p *program) queued() (*program, func(context.Context)) {
 		also.terminal = terminalOf(p.out)
 	}
 	return &also, func(ctx context.Context) {
-		if ctx.Err() != nil { // it was told to stop, and has come to its end: what it says about that is said
-			ctx = context.WithoutCancel(ctx)
+		if ctx.Err() != nil { // it was told to stop: what it says about that is said, but not for ever
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+			defer cancel()
 		}
 		q.Drain(ctx)
 	}
