@@ -97,7 +97,9 @@ func (r *Report) take(e *Event) {
 	}
 	if o, ends := outcomes[e.Kind]; ends {
 		g.Outcome = o
-		g.SAsVerified, g.PoliciesVerified, g.Verified = e.SAs, e.Policies, time.Time{}
+		if o != NotFollowed { // that the daemon stayed behind takes nothing back of what was read in the kernel
+			g.SAsVerified, g.PoliciesVerified, g.Verified = e.SAs, e.Policies, time.Time{}
+		}
 		if o == Done || o == Undone {
 			g.Verified = e.Time
 		}
@@ -106,7 +108,7 @@ func (r *Report) take(e *Event) {
 			g.Spans = append(g.Spans, BlockedSpan{e.Since, e.Span})
 		}
 	}
-	if e.Text != "" {
+	if e.Text != "" && e.Kind != GroupFollowed {
 		g.Problems = append(g.Problems, e.Text)
 	}
 	g.Answers = append(g.Answers, e.Answers...)

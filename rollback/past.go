@@ -184,6 +184,9 @@ func unmarshal(b []byte, v any) error {
 	return nil
 }
 
+// Unfinished is the state of a run that broke off: recover has it to finish.
+const Unfinished = "unfinished"
+
 // State says in a word where the run stands, seen from the boot that is given.
 func (p *Past) State(boot string) string {
 	switch {
@@ -196,7 +199,7 @@ func (p *Past) State(boot string) string {
 	case p.Awaits():
 		return "awaiting confirmation"
 	}
-	return "unfinished"
+	return Unfinished
 }
 
 // Done returns how many groups there are that the run moved and that have not been undone, by the journal's own account.

@@ -33,20 +33,28 @@ type StateDir struct {
 func OpenStateDir(path string) (*StateDir, error) {
 	d := &StateDir{path: path, wrap: func(f File) File { return f }, boot: BootID}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("create the state directory: %w", err)
+		return nil, fmt.Errorf("create the state directory: %w%s", err, asWhom(err))
 	}
 	if err := checkPrivate(path); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"lock", "runs"} {
 		if err := d.mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("create the state directory: %w", err)
+			return nil, fmt.Errorf("create the state directory: %w%s", err, asWhom(err))
 		}
 		if err := checkPrivate(filepath.Join(path, name)); err != nil {
 			return nil, err
 		}
 	}
 	return d, nil
+}
+
+// asWhom says what helps against a lack of permission.
+func asWhom(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return ": run as root, or give --state-dir"
+	}
+	return ""
 }
 
 // ErrUnsafe means that somebody else could have written what we would read.

@@ -63,6 +63,9 @@ func dialKernel(ns NetNS) (*kernelSocket, error) {
 		if errors.Is(err, unix.EPROTONOSUPPORT) {
 			return nil, fmt.Errorf("%w (%w)", ErrNoXFRM, err)
 		}
+		if ns != 0 && errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("to work in another network namespace takes CAP_SYS_ADMIN: run as root: %w", err)
+		}
 		return nil, fmt.Errorf("open an XFRM netlink socket: %w", err)
 	}
 	s := &kernelSocket{nl: nl}

@@ -137,7 +137,7 @@ func openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *pla
 	if l.lock, err = state.Lock(l.cookie); err != nil {
 		return l, err
 	}
-	if err := unfinished(state, l.cookie); err != nil {
+	if err := unfinished(state, l.cookie, ns.name); err != nil {
 		return l, err
 	}
 	if l.inv, err = ns.Inventory(l.conn); err != nil {
@@ -163,7 +163,7 @@ func refuseTwice(state *rollback.StateDir, doc *plan.Document, p *plan.Plan, coo
 }
 
 // unfinished refuses to start beside a run of the same namespace and boot that never came to its end.
-func unfinished(state *rollback.StateDir, cookie uint64) error {
+func unfinished(state *rollback.StateDir, cookie uint64, netns string) error {
 	past, err := state.Unfinished(cookie)
 	if err != nil {
 		return err
@@ -174,11 +174,12 @@ func unfinished(state *rollback.StateDir, cookie uint64) error {
 	}
 	for _, a := range awaiting {
 		if a.Header.Cookie == cookie {
-			return exitWith(exitBusy, "run %s awaits its confirmation: `xfrm-plan confirm`, or `xfrm-plan rollback` to undo it now", a.Header.Run)
+			return exitWith(exitBusy, "run %s awaits its confirmation: `xfrm-plan confirm %s`, or %s to undo it now", a.Header.Run,
+				a.Header.Run, toType("rollback "+a.Header.Run, netns))
 		}
 	}
 	if len(past) != 0 {
-		return exitWith(exitBusy, "run %s did not come to its end: run `xfrm-plan recover` first", past[0])
+		return exitWith(exitBusy, "run %s did not come to its end: run %s first", past[0], toType("recover", netns))
 	}
 	return nil
 }

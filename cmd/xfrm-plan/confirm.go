@@ -152,8 +152,8 @@ func (p *program) expire(ctx context.Context, u *undo, run string) error {
 		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and was undone.", run))
 		return errors.Join(&exitError{code: exitUnconfirmed}, u.state.Unconfirmed(run))
 	case report != nil && report.Unsettled() != 0:
-		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and could NOT be undone whole; %d tunnels stay blocked. Run `xfrm-plan recover`.",
-			run, report.Unsettled()))
+		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and could NOT be undone whole; %d tunnels stay blocked. Run %s.",
+			run, report.Unsettled(), toType("recover", past.Header.NetNS)))
 		return &exitError{exitNotUndone, err}
 	}
 	return err
@@ -175,7 +175,7 @@ func (p *program) await(ctx context.Context, state *rollback.StateDir, l *lane, 
 		case past.Ended:
 			return exitUnconfirmed, p.say("Run %s was not confirmed in time and was undone.", run)
 		case !past.Awaits() && p.alone(state, past):
-			return exitNotUndone, p.say("Run %s was not confirmed in time and could not be undone whole: run `xfrm-plan recover`.", run)
+			return exitNotUndone, p.say("Run %s was not confirmed in time and could not be undone whole: run %s.", run, toType("recover", past.Header.NetNS))
 		}
 		select {
 		case <-time.After(confirmPoll):

@@ -124,7 +124,8 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 		return err
 	}
 	if len(runs) == 0 && left == 0 {
-		return p.say("Nothing to recover in %v.", u.ns)
+		text, err := p.elsewhere(u)
+		return errors.Join(err, p.say("Nothing to recover in %v.%s", u.ns, text))
 	}
 	usable, damaged := p.sortOut(u, runs)
 	question := fmt.Sprintf("Recover %d unfinished runs and %d left-over policies in %v?", len(usable), left, u.ns)
@@ -225,6 +226,9 @@ func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
 		switch {
 		case err != nil && len(args) != 0:
 			return nil, err
+		case err == nil && len(args) != 0 && past.Header.BootID == boot && past.Header.Cookie != u.cookie:
+			return nil, exitWith(exitHostCannot, "run %s was %s and not in %v: %s there", run, whereOf(past), u.ns,
+				toType("rollback "+run, past.Header.NetNS))
 		case err != nil, past.Header.BootID != boot, past.Header.Cookie != u.cookie, len(past.Transactions) == 0:
 		case len(args) == 0 && past.Ended && past.Done() == 0: // undone already, or it did nothing
 		case last == nil || past.Header.Started.After(last.Header.Started):

@@ -108,6 +108,7 @@ func (p *program) root() *cobra.Command {
 		p.doctorCommand(), p.schemaCommand(), p.versionCommand(), p.manCommand(),
 	)
 	complete(root)
+	hintUsage(root)
 	return root
 }
 

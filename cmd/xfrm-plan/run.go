@@ -118,7 +118,7 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		err = nil // it has been said, and the run was undone for it
 	}
 	if err != nil {
-		err = fmt.Errorf("the run is over, but its journal can't say so; `xfrm-plan recover --forward` will find it as it is: %w", err)
+		err = fmt.Errorf("the run is over, but its journal can't say so; %s will find it as it is: %w", toType("recover --forward", l.ns.name), err)
 	}
 	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)
