@@ -14,6 +14,8 @@ type lengths struct{ dst, src uint8 }
 // addresses are the ends of a selector, cut to lengths.
 type addresses struct{ dst, src xfrm.Address }
 
+func (k addresses) hash() mixed { return unmixed.address(&k.dst).address(&k.src) }
+
 // overlaps calls f for each two contenders whose selectors share a packet, once or more often. It compares only those
 // whose prefixes contain each other, so that its cost grows with the number of contenders, times that of the pairs of
 // prefix lengths among them: one or two, as a rule.
@@ -62,13 +64,15 @@ func meet(a, b []contender, at lengths, same bool, f func(a, b int32)) {
 		}
 	}
 	for j := range b {
-		table.each(cut(b[j]), func(i int32) {
+		met := func(i int32) {
 			if a[i].policy != b[j].policy && shareUpper(a[i].sel, b[j].sel) {
 				f(a[i].policy, b[j].policy)
 			}
-		})
+		}
 		if same {
-			table.add(int32(j))
+			table.eachThenAdd(int32(j), met)
+		} else {
+			table.each(cut(b[j]), met)
 		}
 	}
 }
