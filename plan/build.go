@@ -14,7 +14,7 @@ func (c *computation) build() {
 	}
 	allCalls, allChanges := make([]Call, 0, calls), make([]PolicyChange, 0, changes)
 	c.plan.Groups = make([]Group, len(c.groups))
-	names := make(map[string]int)
+	names := make(map[string]int, len(c.groups))
 	for gi := range c.groups {
 		m, g := &c.groups[gi], &c.plan.Groups[gi]
 		firstCall, firstChange := len(allCalls), len(allChanges)

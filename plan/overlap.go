@@ -20,22 +20,24 @@ func (k addresses) hash() mixed { return unmixed.address(&k.dst).address(&k.src)
 // whose prefixes contain each other, so that its cost grows with the number of contenders, times that of the pairs of
 // prefix lengths among them: one or two, as a rule.
 func overlaps(all []contender, f func(a, b int32)) {
-	number := make(map[lengths]int)
+	var number numbering[lengths]
 	var order []lengths
 	var sizes []int
-	for _, e := range all {
+	of := make([]int32, len(all))
+	for i, e := range all {
 		l := e.lengths()
-		if _, ok := number[l]; !ok {
-			number[l] = len(order)
+		n := number.of(l, uint32(l.dst)+uint32(l.src))
+		if n == len(order) {
 			order, sizes = append(order, l), append(sizes, 0)
 		}
-		sizes[number[l]]++
+		sizes[n]++
+		of[i] = int32(n)
 	}
 	lists := [][]contender{all}
 	if len(order) > 1 {
 		lists = make([][]contender, len(order))
-		for _, e := range all {
-			n := number[e.lengths()]
+		for i, e := range all {
+			n := of[i]
 			if lists[n] == nil {
 				lists[n] = make([]contender, 0, sizes[n])
 			}
