@@ -59,16 +59,26 @@ func (c *chains[K]) eachThenAdd(i int32, f func(i int32)) {
 	c.put(i, h)
 }
 
+// last returns the number of the key that was added last.
+func (c *chains[K]) last(k K) (i int32, found bool) { return c.lastOf(k, k.hash()) }
+
+func (c *chains[K]) lastOf(k K, h mixed) (i int32, found bool) {
+	for i := *c.head(h) - 1; i >= 0; {
+		e := c.entries[i]
+		if e.hash == h.high() && c.key(i) == k {
+			return i, true
+		}
+		i = e.next - 1
+	}
+	return 0, false
+}
+
 // first returns a number of the key, or adds i if there is none. It is for tables that are filled by it alone.
 func (c *chains[K]) first(i int32) (j int32, found bool) {
 	k := c.key(i)
 	h := k.hash()
-	for j := *c.head(h) - 1; j >= 0; {
-		e := c.entries[j]
-		if e.hash == h.high() && c.key(j) == k {
-			return j, true
-		}
-		j = e.next - 1
+	if j, found := c.lastOf(k, h); found {
+		return j, true
 	}
 	c.put(i, h)
 	return i, false
