@@ -114,13 +114,9 @@ var ErrRestless = fmt.Errorf("SAs or policies changed during each of %d attempts
 // somebody has to watch.
 func stillInventory(conn *xfrm.Conn, watch *xfrm.Monitor) (*plan.Inventory, error) {
 	for range maxReads {
-		sas, err := conn.SAs()
+		sas, policies, err := conn.Tables()
 		if err != nil {
-			return nil, fmt.Errorf("read the SAD: %w", err)
-		}
-		policies, err := conn.Policies()
-		if err != nil {
-			return nil, fmt.Errorf("read the SPD: %w", err)
+			return nil, err
 		}
 		changed, err := changes(watch)
 		if err != nil {

@@ -54,15 +54,24 @@ func (r *readAhead) fill(fd int) error {
 	return nil
 }
 
+// lend returns the next datagram where it lies. The borrower clears it before anything else is received.
+func (r *readAhead) lend() ([]byte, error) {
+	h := &r.hdrs[r.next]
+	b := r.bufs[r.next][:h.len]
+	r.next++
+	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
+		return b, unix.EMSGSIZE
+	}
+	return b, nil
+}
+
 // take moves the next datagram into b.
 func (r *readAhead) take(b []byte) (int, error) {
-	h := &r.hdrs[r.next]
-	from := r.bufs[r.next][:h.len]
-	r.next++
+	from, err := r.lend()
 	n := copy(b, from)
 	clear(from)
-	if n < len(from) || h.hdr.Flags&unix.MSG_TRUNC != 0 {
+	if n < len(from) {
 		return n, unix.EMSGSIZE
 	}
-	return n, nil
+	return n, err
 }

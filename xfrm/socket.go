@@ -114,18 +114,33 @@ func (s *kernelSocket) Send(b []byte) error {
 }
 
 func (s *kernelSocket) Receive(b []byte) (int, error) {
+	if err := s.receiveAhead(); err != nil {
+		return 0, err
+	}
+	return s.ahead.take(b)
+}
+
+// lend is Receive without the copy; see readAhead.
+func (s *kernelSocket) lend() ([]byte, error) {
+	if err := s.receiveAhead(); err != nil {
+		return nil, err
+	}
+	return s.ahead.lend()
+}
+
+// receiveAhead sees to it that there is a datagram to take.
+func (s *kernelSocket) receiveAhead() error {
 	if s.ahead == nil {
 		s.ahead = newReadAhead()
 	}
-	if s.ahead.empty() {
+	switch {
+	case s.ahead.empty():
 		// Not raw.Read: that would fail for a deadline of an earlier Wait.
-		if err := s.control(s.ahead.fill); err != nil {
-			return 0, err
-		}
-	} else if s.closed.Load() {
-		return 0, os.ErrClosed
+		return s.control(s.ahead.fill)
+	case s.closed.Load():
+		return os.ErrClosed
 	}
-	return s.ahead.take(b)
+	return nil
 }
 
 func (s *kernelSocket) Wait(until time.Time) error {
