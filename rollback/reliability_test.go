@@ -21,7 +21,8 @@ judged by an oracle that shares no code with the engine. It looks at SAD, SPD an
 
 The faults: kill -9, SIGTERM, a second runner, a reboot, the network namespace deleted and made anew; ENOBUFS, lost acknowledgements; -EEXIST with the old SA kept,
 with both gone, with only the new one there; -ESRCH; a policy request refused, or refused and yet done; any request acknowledged and not done; the SPD flushed, a policy rewritten, an SA deleted by
-somebody else; ENOSPC, EIO, short writes. "Then a crash in the recovery" takes each of them and kills, interrupts or deafens the recovery at each of its own points.
+somebody else; a dump interrupted by a change; CLOCK_REALTIME set a year back or on; ENOSPC, EIO, short writes. "Then a crash in the recovery" takes each of them and kills, interrupts or deafens the recovery at each of its own points.
+"To be confirmed" is a run with ` + "`--confirm-within`" + `; then come the points of ` + "`confirm`" + ` and those of the watchdog's undo.
 
 ` + table + reliabilityOnTheKernel
 }
