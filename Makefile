@@ -46,7 +46,7 @@ test-host:
 	$(GO) test -buildvcs=false ./...
 
 test-lab: lab
-	$(GO) test -buildvcs=false -count=1 -tags labhost -parallel 2 ./test/netns/cmd/lab
+	$(GO) test -buildvcs=false -count=1 -tags labhost -parallel 2 ./test/netns/cmd/lab ./test/netns/crash/powercut
 
 test-kernel: build lab
 	$(ON_KERNEL) -exec '$(LAB) exec' ./test/netns/smoke ./test/netns/conform

@@ -52,6 +52,9 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 	if doc.Confirm < 0 {
 		return exitWith(exitUnexpected, "--confirm-within %v: write a duration such as 10m", doc.Confirm)
 	}
+	if err := undoable(doc); err != nil {
+		return err
+	}
 	if err := p.waitUntil(ctx, o, src); err != nil {
 		return err
 	}
@@ -95,6 +98,16 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 		return err
 	}
 	return p.runLanes(ctx, state, src, lanes)
+}
+
+// undoable refuses to promise an undo where the plan allows for what nothing can undo. What a migration can't bring back
+// is refused in any plan (plan.SlugIrreversible).
+func undoable(doc *plan.Document) error {
+	if doc.Confirm != 0 && doc.OnExist == plan.OnExistReestablish && doc.Reestablish.AcceptLoss {
+		return exitWith(exitRefused, "a run that is to be undone unless it is confirmed must not lose SAs, and with onExist: reestablish and "+
+			"reestablish.unowned: accept-loss it may: nobody could bring them back. Leave out accept-loss, or the confirmation")
+	}
+	return nil
 }
 
 func inWindow(w plan.Window, now time.Time) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
@@ -104,7 +105,11 @@ func (p *program) watchdog(ctx context.Context, run string, within time.Duration
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.out, watching) // apply waits for this before it touches anything
+	// apply waits for either word before it touches anything: systemd-run for the one, we for the other.
+	fmt.Fprintln(p.out, watching)
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		return fmt.Errorf("tell systemd that the watchdog is ready: %w", err)
+	}
 	for {
 		past, err := u.state.ReadJournal(run)
 		if err != nil {

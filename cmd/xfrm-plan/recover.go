@@ -231,7 +231,7 @@ func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
 				toType("rollback "+run, past.Header.NetNS))
 		case err != nil, past.Header.BootID != boot, past.Header.Cookie != u.cookie, len(past.Transactions) == 0:
 		case len(args) == 0 && past.Ended && past.Done() == 0: // undone already, or it did nothing
-		case last == nil || past.Header.Started.After(last.Header.Started):
+		case last == nil || last.Header.Before(&past.Header):
 			last = past
 		}
 	}

@@ -70,9 +70,13 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, err
 	}
 	now, doc := time.Now(), src.doc
+	begun, err := rollback.Now()
+	if err != nil {
+		return exitUnexpected, err
+	}
 	header := rollback.Header{
 		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
-		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now, Process: os.Getpid(),
+		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now, Boottime: begun, Process: os.Getpid(),
 	}
 	for i := range l.plan.Waves {
 		w := &l.plan.Waves[i]
@@ -155,7 +159,7 @@ func (p *program) keepWatch(run string, l *lane, within time.Duration) error {
 	if l.ns.name != "" {
 		args = append(args, "--netns", l.ns.name)
 	}
-	return p.detach(args)
+	return p.detach("xfrm-plan-watchdog-"+run, args)
 }
 
 func awaitUntil(j *rollback.Journal, within time.Duration) error {

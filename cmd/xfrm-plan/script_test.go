@@ -130,7 +130,7 @@ func scriptProgram(ts *testscript.TestScript, out io.Writer) *program {
 		open:     func(string) (namespace, error) { return h, nil },
 		announce: func(string) {},
 	}
-	p.detach = func(args []string) error {
+	p.detach = func(_ string, args []string) error {
 		ready := make(chan struct{})
 		w := *p
 		w.out = writerFunc(func(b []byte) (int, error) { close(ready); return len(b), nil })
