@@ -163,7 +163,7 @@ func (v *jsonView) event(l *lane, e executor.Event) {
 		name, _ := json.Marshal(l.ns.name) // a string can be encoded
 		line = append(append(line, `,"netns":`...), name...)
 	}
-	v.out.Write(append(line, "}\n"...))
+	_, _ = v.out.Write(append(line, "}\n"...))
 }
 
 func (v *jsonView) report(l *lane, r *executor.Report, err error) {
