@@ -34,7 +34,7 @@ const maxDatagram = 64 << 10
 
 // Dial opens a Conn to the running kernel.
 func Dial(ns NetNS) (*Conn, error) {
-	s, err := dialKernel(ns)
+	s, err := dialKernel(ns, datagramsAhead)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func Dial(ns NetNS) (*Conn, error) {
 
 // DialReadOnly opens a Conn to the running kernel that can't change anything (see ReadOnly).
 func DialReadOnly(ns NetNS) (*Conn, error) {
-	s, err := dialKernel(ns)
+	s, err := dialKernel(ns, datagramsAhead)
 	if err != nil {
 		return nil, err
 	}

@@ -54,10 +54,10 @@ type kernelSocket struct {
 type NetNS int
 
 // DialSocket opens an XFRM netlink socket of the running kernel, for a Conn around something that wraps it.
-func DialSocket(ns NetNS) (Socket, error) { return dialKernel(ns) }
+func DialSocket(ns NetNS) (Socket, error) { return dialKernel(ns, datagramsAhead) }
 
-// dialKernel opens an XFRM netlink socket.
-func dialKernel(ns NetNS) (*kernelSocket, error) {
+// dialKernel opens an XFRM netlink socket that reads so many datagrams ahead.
+func dialKernel(ns NetNS, ahead int) (*kernelSocket, error) {
 	nl, err := netlink.Dial(unix.NETLINK_XFRM, &netlink.Config{NetNS: int(ns)})
 	if err != nil {
 		if errors.Is(err, unix.EPROTONOSUPPORT) {
@@ -68,7 +68,7 @@ func dialKernel(ns NetNS) (*kernelSocket, error) {
 		}
 		return nil, fmt.Errorf("open an XFRM netlink socket: %w", err)
 	}
-	s := &kernelSocket{nl: nl}
+	s := &kernelSocket{nl: nl, ahead: newReadAhead(ahead)}
 	if err := s.configure(); err != nil {
 		nl.Close()
 		return nil, fmt.Errorf("configure the XFRM netlink socket: %w", err)
@@ -130,9 +130,6 @@ func (s *kernelSocket) lend() ([]byte, error) {
 
 // receiveAhead sees to it that there is a datagram to take.
 func (s *kernelSocket) receiveAhead() error {
-	if s.ahead == nil {
-		s.ahead = newReadAhead()
-	}
 	switch {
 	case s.ahead.empty():
 		// Not raw.Read: that would fail for a deadline of an earlier Wait.
@@ -144,7 +141,7 @@ func (s *kernelSocket) receiveAhead() error {
 }
 
 func (s *kernelSocket) Wait(until time.Time) error {
-	if s.ahead != nil && !s.ahead.empty() {
+	if !s.ahead.empty() {
 		return nil
 	}
 	if err := s.nl.SetReadDeadline(until); err != nil {

@@ -104,10 +104,12 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, errors.Join(err, journal.End())
 	}
 	defer monitor.Close()
+	bins := executor.BinsOf(l.inv.Policies)
+	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Monitor: monitor, Recompute: l.recompute(src),
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
-		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: executor.BinsOf(l.inv.Policies), IKE: l.ike,
+		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
 	})
 	// A run with a group that is neither old nor new is not over: recover has it to finish.
 	awaiting := doc.Confirm != 0 && runErr == nil
