@@ -85,6 +85,9 @@ func (n *Namespace) Dial() (*xfrm.Conn, error) { return xfrm.Dial(n.FD()) }
 // DialReadOnly opens one that can't change anything.
 func (n *Namespace) DialReadOnly() (*xfrm.Conn, error) { return xfrm.DialReadOnly(n.FD()) }
 
+// Monitor hears of the SAs that anybody sets up or deletes in the namespace.
+func (n *Namespace) Monitor() (*xfrm.Monitor, error) { return xfrm.DialMonitor(n.FD(), xfrm.GroupSA) }
+
 // Inventory reads what plan.Compute needs, SAD and SPD through conn.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
 	watch, err := xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupPolicy, xfrm.GroupMigrate)

@@ -26,8 +26,9 @@ type Past struct {
 	Until        Boottime // a run that is done awaits confirmation until then; 0 if it doesn't
 	Torn         bool     // the last frame was incomplete and was dropped
 
-	length int64  // of the whole frames
-	sum    uint32 // of the last whole frame
+	byName map[string]int // Transactions
+	length int64          // of the whole frames
+	sum    uint32         // of the last whole frame
 }
 
 // Resumed tells of a recover or rollback.
@@ -84,7 +85,7 @@ func (d *StateDir) read(run, name string) ([]byte, error) {
 }
 
 func parse(b []byte) (*Past, error) {
-	p := &Past{Outcomes: make(map[string]executor.Outcome)}
+	p := &Past{Outcomes: make(map[string]executor.Outcome), byName: make(map[string]int)}
 	for first := true; len(b) > 0; first = false {
 		payload, rest, sum, err := nextFrame(b, p.sum)
 		switch {
@@ -130,6 +131,12 @@ func (p *Past) record(payload []byte, first bool) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
+		// A group that changed before it was touched was computed again: what was meant at first was never done.
+		if at, again := p.byName[t.Name]; again {
+			p.Transactions[at] = t
+			return nil
+		}
+		p.byName[t.Name] = len(p.Transactions)
 		p.Transactions = append(p.Transactions, t)
 	case kindSettled:
 		var s settled

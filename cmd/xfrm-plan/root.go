@@ -44,6 +44,7 @@ type namespace interface {
 	Dial() (*xfrm.Conn, error)
 	DialReadOnly() (*xfrm.Conn, error)
 	Inventory(*xfrm.Conn) (*plan.Inventory, error)
+	Monitor() (*xfrm.Monitor, error)
 	Close() error
 	String() string // for sentences: "the current network namespace"
 }

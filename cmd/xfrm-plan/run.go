@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -94,7 +95,13 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	if l.ike != nil {
 		l.ike.Note = journal.Daemon
 	}
+	monitor, err := l.ns.Monitor()
+	if err != nil {
+		return exitUnexpected, errors.Join(err, journal.End())
+	}
+	defer monitor.Close()
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
+		Monitor: monitor, Recompute: l.recompute(src),
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: executor.BinsOf(l.inv.Policies), IKE: l.ike,
 	})
@@ -121,6 +128,21 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return p.await(ctx, state, l, header.Run)
 	}
 	return exitOfRun(report, runErr), err
+}
+
+// recompute computes the plan of a lane anew while it runs. A saved plan is carried out as it was reviewed or not at all, and
+// one whose targets are among its sources would move again what it has moved.
+func (l *lane) recompute(src *source) func() (*plan.Plan, error) {
+	if src.saved != nil || src.doc.MeetsItself() {
+		return nil
+	}
+	return func() (*plan.Plan, error) {
+		inv, err := l.ns.Inventory(l.conn)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Compute(src.doc, inv), nil
+	}
 }
 
 // keepWatch starts the watchdog of a run. Without one nothing is done.

@@ -71,6 +71,8 @@ func (h *memoryHost) Dial() (*xfrm.Conn, error) {
 	return xfrm.NewConn(h.kernel.Socket()), nil
 }
 
+func (h *memoryHost) Monitor() (*xfrm.Monitor, error) { return xfrm.NewMonitor(h.kernel.Socket(), xfrm.GroupSA) }
+
 func (h *memoryHost) DialReadOnly() (*xfrm.Conn, error) {
 	return xfrm.NewConn(xfrm.ReadOnly(h.kernel.Socket())), nil
 }
