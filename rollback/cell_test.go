@@ -36,6 +36,7 @@ func (c cell) String() string {
 // run runs the cell and returns what is wrong, and the points of the recovery for a second fault.
 func (c cell) run(t testing.TB) (wrong []string, recovery []point) {
 	w := newWorld(t, c.shapes...)
+	defer w.remove()
 	if c.onError != "" {
 		w.onError = c.onError
 	}
@@ -187,6 +188,7 @@ func count(all []executor.Outcome, o executor.Outcome) (n int) {
 func faultless(t testing.TB, shapes ...shape) []point {
 	t.Helper()
 	w := newWorld(t, shapes...)
+	defer w.remove()
 	p := start(fault{})
 	report, err := w.apply(p)
 	if err != nil || p.endErr != nil {
