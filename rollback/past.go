@@ -85,7 +85,7 @@ func (d *StateDir) read(run, name string) ([]byte, error) {
 }
 
 func parse(b []byte) (*Past, error) {
-	p := &Past{Outcomes: make(map[string]executor.Outcome)}
+	p := &Past{Outcomes: make(map[string]executor.Outcome), byName: make(map[string]int)}
 	for first := true; len(b) > 0; first = false {
 		payload, rest, sum, err := nextFrame(b, p.sum)
 		switch {
@@ -135,9 +135,6 @@ func (p *Past) record(payload []byte, first bool) error {
 		if at, again := p.byName[t.Name]; again {
 			p.Transactions[at] = t
 			return nil
-		}
-		if p.byName == nil {
-			p.byName = make(map[string]int)
 		}
 		p.byName[t.Name] = len(p.Transactions)
 		p.Transactions = append(p.Transactions, t)
