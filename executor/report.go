@@ -100,7 +100,7 @@ func (r *Report) take(e *Event) {
 			g.Spans = append(g.Spans, BlockedSpan{e.Since, e.Span})
 		}
 	}
-	if e.Text != "" {
+	if e.Text != "" && e.Kind != GroupFollowed {
 		g.Problems = append(g.Problems, e.Text)
 	}
 	g.Answers = append(g.Answers, e.Answers...)
