@@ -117,16 +117,27 @@ func (n *Network) Socket(ns Namespace) string { return filepath.Join(n.dir, stri
 // LoadSuccessor loads a second connection on both gateways, beside the first: the same tunnel at other addresses. Nothing is brought up.
 func (n *Network) LoadSuccessor(name string, left, right netip.Addr, more string) error {
 	for _, ns := range Gateways {
-		// Loading unloads what is not in the file, so that the first connection has to be in it too.
-		file := filepath.Join(n.dir, string(ns), "successor.conf")
-		if err := os.WriteFile(file, []byte("include swanctl.conf\n"+connectionOf(ns, left, right, name, more)), 0o600); err != nil {
-			return err
-		}
-		if _, err := n.Swanctl(ns, "--load-conns", "--file", file); err != nil {
+		if err := n.LoadBeside(ns, connectionOf(ns, left, right, name, more)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// LoadBeside loads what a gateway has been given before, and more.
+func (n *Network) LoadBeside(ns Namespace, conf string) error {
+	// Loading unloads what is not in the file, so that what is there has to be in it too.
+	dir := filepath.Join(n.dir, string(ns))
+	file := filepath.Join(dir, "swanctl.conf")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, append(before, conf...), 0o600); err != nil {
+		return err
+	}
+	_, err = n.Swanctl(ns, "--load-conns", "--file", file)
+	return err
 }
 
 func (n *Network) startDaemon(ns Namespace, conf string) error {
