@@ -63,7 +63,7 @@ type ChildSA struct {
 	IfIDIn        uint32
 	IfIDOut       uint32
 
-	LocalTS, RemoteTS []netip.Prefix // traffic selectors without protocols and ports, sorted; empty if the daemon doesn't tell
+	LocalTS, RemoteTS []string // traffic selectors as the daemon writes them, sorted; empty if it doesn't tell
 }
 
 // Owns reports whether the kernel's SA is one of the Child SA's two, or of its two IPComp SAs. A daemon's word on addresses doesn't count:
