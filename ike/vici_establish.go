@@ -81,11 +81,27 @@ func (v *VICI) initiate(ctx context.Context, next *conn, m *Move) (ChildSA, erro
 	case up != nil:
 		return *up, nil
 	case failed != nil:
-		return ChildSA{}, failed
+		return ChildSA{}, errors.Join(failed, v.withdraw(look, next))
 	case err != nil:
 		return ChildSA{}, err
 	}
 	return ChildSA{}, fmt.Errorf("%v says that it brought %s/%s up and does not list it from %v to %v", v, next.connection, next.child, m.Local, m.Remote)
+}
+
+// withdraw ends attempts at a connection that came to nothing so far: charon goes on trying after it has said that it failed, and would have a Child SA
+// up when nobody counts on it any more.
+func (v *VICI) withdraw(ctx context.Context, next *conn) error {
+	_, events, err := v.ask(ctx, "list-sas", "list-sa", nil)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, e := range events {
+		if ike := section(e, next.connection); ike != nil && text(ike, "state") == "CONNECTING" {
+			failed = errors.Join(failed, v.terminate(ctx, "ike-id", text(ike, "uniqueid"), true))
+		}
+	}
+	return failed
 }
 
 // lastLook is how long charon may take to say what came of an attempt that has used up its time.

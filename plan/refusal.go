@@ -24,6 +24,10 @@ const (
 	SlugBlockOrphan       Slug = "orphaned-block"      // a block policy of an earlier run
 	SlugClearInward       Slug = "cleartext-inward"    // while a policy of priority 0 is replaced, a younger one would let cleartext in
 	SlugTwice             Slug = "applied-before"      // the plan was applied and would move SAs once more
+	SlugOwned             Slug = "ike-owned"           // an IKE daemon owns the SAs and the plan doesn't say how it learns of the move
+	SlugUnanswered        Slug = "ike-unanswered"      // a daemon can't be asked what it owns
+	SlugNoSuccessor       Slug = "ike-no-successor"    // the daemon has no connection at the new addresses to set up
+	SlugUnowned           Slug = "unowned"             // nobody could set an SA up again that the kernel loses
 	SlugUnknownDirection  Slug = "unknown-direction"   // nothing tells whether an SA is inbound or outbound: a refusal where it matters
 	SlugPolicyLifetime    Slug = "policy-lifetime"     // a rewritten policy starts its lifetime anew
 	SlugPolicyAlone       Slug = "policy-without-sa"   // rewritten although no SA uses it
