@@ -41,6 +41,12 @@ func TestDualStackTunnelMovesUnderTraffic(t *testing.T) {
 // observe watches the network while move happens, and checks how it went.
 func observe(t *testing.T, n *topo.Network, m topo.Move, move func()) {
 	t.Helper()
+	observeBy(t, n, m, (*topo.Observation).Checks, move)
+}
+
+// observeBy is observe with checks of one's own.
+func observeBy(t *testing.T, n *topo.Network, m topo.Move, checks func(*topo.Observation, topo.Move) []topo.Check, move func()) {
+	t.Helper()
 	w, err := n.Watch()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +56,7 @@ func observe(t *testing.T, n *topo.Network, m topo.Move, move func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range o.Checks(m) {
+	for _, c := range checks(o, m) {
 		report(t, c)
 	}
 }

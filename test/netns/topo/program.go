@@ -38,11 +38,13 @@ type Outcome struct {
 // OnGateway is the program on a gateway, as its administrator would start it there, in the directory with the example plans. Each
 // gateway has a state directory of its own: two real ones would not share a disk.
 func (n *Network) OnGateway(ns Namespace, args ...string) *exec.Cmd {
-	state := filepath.Join(n.dir, string(ns)+"-state")
-	cmd := ns.Command(append(append([]string{Program}, args...), "--state-dir", state)...)
+	cmd := ns.Command(append(append([]string{Program}, args...), "--state-dir", n.StateDir(ns))...)
 	cmd.Dir = Examples
 	return cmd
 }
+
+// StateDir is the state directory of the program on a gateway.
+func (n *Network) StateDir(ns Namespace) string { return filepath.Join(n.dir, string(ns)+"-state") }
 
 // Run runs the program on a gateway to its end. The error is about starting it; how it ended is in the Outcome.
 func (n *Network) Run(ns Namespace, args ...string) (Outcome, error) {

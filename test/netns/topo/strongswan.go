@@ -4,10 +4,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -36,12 +38,13 @@ swanctl { load = random openssl }
 // while anybody watches.
 const connection = `
 connections {
-	site {
+	%[7]s {
 		version = 2
 		local_addrs = %[1]s
 		remote_addrs = %[2]s
 		mobike = no
 		rekey_time = 24h
+		%[8]s
 		proposals = aes256gcm16-prfsha256-ecp256
 		local {
 			auth = psk
@@ -61,11 +64,14 @@ connections {
 		}
 	}
 }
+`
+
+const secrets = `
 secrets {
 	ike-site {
 		id-left = left
 		id-right = right
-		secret = %[7]s
+		secret = %s
 	}
 }
 `
@@ -81,20 +87,9 @@ type daemon struct {
 
 // StartIKE starts strongSwan in both gateways and brings up one Child SA for both inner families, by way of ISP A.
 func (n *Network) StartIKE() error {
-	secret := rand.Text()
-	const leftTS, rightTS = "10.1.0.0/24,fd01::/64", "10.2.0.0/24,fd02::/64"
-	for _, g := range []struct {
-		ns            Namespace
-		local, remote fmt.Stringer
-		peer          Namespace
-		localTS       string
-		remoteTS      string
-	}{
-		{Left, LeftISPA, RightISP, Right, leftTS, rightTS},
-		{Right, RightISP, LeftISPA, Left, rightTS, leftTS},
-	} {
-		conf := fmt.Sprintf(connection, g.local, g.remote, g.ns, g.peer, g.localTS, g.remoteTS, secret)
-		if err := n.startDaemon(g.ns, conf); err != nil {
+	secret := fmt.Sprintf(secrets, rand.Text())
+	for _, ns := range Gateways {
+		if err := n.startDaemon(ns, connectionOf(ns, LeftISPA, RightISP, "site", "")+secret); err != nil {
 			return err
 		}
 	}
@@ -105,6 +100,33 @@ func (n *Network) StartIKE() error {
 	}
 	_, err := n.Swanctl(Left, "--initiate", "--child", "lan")
 	return err
+}
+
+// connectionOf is a connection as one of the gateways has it, with more settings if there are any.
+func connectionOf(ns Namespace, left, right netip.Addr, name, more string) string {
+	const leftTS, rightTS = "10.1.0.0/24,fd01::/64", "10.2.0.0/24,fd02::/64"
+	if ns == Left {
+		return fmt.Sprintf(connection, left, right, Left, Right, leftTS, rightTS, name, more)
+	}
+	return fmt.Sprintf(connection, right, left, Right, Left, rightTS, leftTS, name, more)
+}
+
+// Socket is where a gateway's charon is asked.
+func (n *Network) Socket(ns Namespace) string { return filepath.Join(n.dir, string(ns), "charon.vici") }
+
+// LoadSuccessor loads a second connection on both gateways, beside the first: the same tunnel at other addresses. Nothing is brought up.
+func (n *Network) LoadSuccessor(name string, left, right netip.Addr, more string) error {
+	for _, ns := range Gateways {
+		// Loading unloads what is not in the file, so that the first connection has to be in it too.
+		file := filepath.Join(n.dir, string(ns), "successor.conf")
+		if err := os.WriteFile(file, []byte("include swanctl.conf\n"+connectionOf(ns, left, right, name, more)), 0o600); err != nil {
+			return err
+		}
+		if _, err := n.Swanctl(ns, "--load-conns", "--file", file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (n *Network) startDaemon(ns Namespace, conf string) error {
@@ -131,6 +153,21 @@ func (n *Network) startDaemon(ns Namespace, conf string) error {
 		return fmt.Errorf("charon in %s: %w\n%s", ns, err, log)
 	}
 	return nil
+}
+
+// PauseIKE stops a gateway's charon in its tracks: it answers neither its peer nor anybody else until ResumeIKE.
+func (n *Network) PauseIKE(ns Namespace) error { return n.signal(ns, syscall.SIGSTOP) }
+
+// ResumeIKE lets a charon go on that was paused.
+func (n *Network) ResumeIKE(ns Namespace) error { return n.signal(ns, syscall.SIGCONT) }
+
+func (n *Network) signal(ns Namespace, sig os.Signal) error {
+	for _, d := range n.daemons {
+		if filepath.Base(d.dir) == string(ns) {
+			return d.cmd.Process.Signal(sig)
+		}
+	}
+	return fmt.Errorf("no daemon runs in %s", ns)
 }
 
 func (d *daemon) env() []string {
