@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
@@ -48,6 +49,7 @@ type bench struct {
 	tunnels []xfrmtest.ChildSA
 	plan    *plan.Plan
 	journal notes
+	notes   []ike.Note
 	events  []executor.Event
 	cfg     executor.Config
 }

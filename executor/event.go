@@ -1,6 +1,9 @@
 package executor
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Kind says what an Event tells.
 type Kind string
@@ -22,10 +25,14 @@ const (
 	GroupUnknown Kind = "group-unknown" // the kernel does not say what it is
 	GroupSkipped Kind = "group-skipped" // it changed since the plan was computed, or its place is held
 	WaveDone     Kind = "wave-done"
-	Note         Kind = "note"        // something that the operator should know
-	Interrupted  Kind = "interrupted" // the run was told to stop; groups in flight have come to their end
-	Undoing      Kind = "undoing"     // the run brings back what it has done; Total is how many groups
-	RunEnded     Kind = "run-ended"
+
+	GroupFollowed    Kind = "group-followed"     // the IKE daemon is at the new addresses too
+	GroupNotFollowed Kind = "group-not-followed" // it could not be brought there; the kernel is, and traffic flows all the same
+
+	Note        Kind = "note"        // something that the operator should know
+	Interrupted Kind = "interrupted" // the run was told to stop; groups in flight have come to their end
+	Undoing     Kind = "undoing"     // the run brings back what it has done; Total is how many groups
+	RunEnded    Kind = "run-ended"
 )
 
 // Event is one thing that happened. Views, the report and the log are made of these alone.
@@ -63,6 +70,8 @@ func endOf(tx *Transaction, wanted Outcome, s settled, err error) Event {
 		e.SAs, e.Policies = len(tx.Moves), len(tx.Policies)-len(s.kept)
 	case isUnread(err):
 		e.Kind = GroupUnknown
+	case errors.Is(err, ErrNotFollowed):
+		e.Kind = GroupNotFollowed
 	default:
 		e.Kind = GroupStuck
 	}
@@ -95,4 +104,5 @@ func kindOf(o Outcome) Kind {
 // outcomes are what the events that end a group say of it.
 var outcomes = map[Kind]Outcome{
 	GroupDone: Done, GroupUndone: Undone, GroupStuck: Stuck, GroupUnknown: Unknown, GroupSkipped: Untouched,
+	GroupNotFollowed: NotFollowed,
 }

@@ -35,7 +35,7 @@ func Finish(ctx context.Context, txs []Transaction, outcome Outcome, cfg Config)
 		if outcome == Undone {
 			tx = tx.Reversed()
 		}
-		if err := f.settle(&tx); err != nil {
+		if err := f.settle(i, &tx); err != nil {
 			failures = multierror.Append(failures, fmt.Errorf("%s: %w", tx.Name, err))
 		}
 	}
@@ -52,8 +52,14 @@ type finish struct {
 	done    int
 }
 
-func (f *finish) settle(tx *Transaction) error {
-	result, err := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
+func (f *finish) settle(i int, tx *Transaction) error {
+	var result settled
+	var err error
+	if moves, step := f.daemonOf(i); len(moves) != 0 {
+		result, err = f.settleWithDaemon(tx, moves, step)
+	} else {
+		result, err = settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
+	}
 	f.done++
 	e := endOf(tx, f.outcome, result, err)
 	e.Done, e.Total = f.done, len(f.report.Groups)

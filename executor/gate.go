@@ -42,7 +42,7 @@ func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 func (r *run) failing(ctx context.Context, w *plan.Wave) map[int]error {
 	var done []int
 	for _, gi := range w.Groups {
-		if r.outcome(gi) == Done {
+		if r.outcome(gi) == Done && r.daemon[gi] == nil { // what the daemon has set up is not what was moved
 			done = append(done, gi)
 		}
 	}

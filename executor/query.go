@@ -42,17 +42,17 @@ func (q *query) run(conn *xfrm.Conn) (err error) {
 		var answers []xfrm.Answer
 		var errs []error
 		answers, errs = conn.Read(q.reqs...)
-		absent := make([]bool, len(errs))
+		gone := make([]bool, len(errs))
 		for i := range errs {
-			if errors.Is(errs[i], unix.ESRCH) || errors.Is(errs[i], unix.ENOENT) {
-				absent[i], errs[i] = true, nil
+			if absent(errs[i]) {
+				gone[i], errs[i] = true, nil
 			}
 		}
 		if err = first(errs); err != nil {
 			continue
 		}
 		for i := range answers {
-			if absent[i] {
+			if gone[i] {
 				q.use[i](nil)
 			} else {
 				q.use[i](&answers[i])
@@ -62,6 +62,9 @@ func (q *query) run(conn *xfrm.Conn) (err error) {
 	}
 	return fmt.Errorf("%w: %w", errUnread, err)
 }
+
+// absent reports whether the kernel's answer is that there is no such SA or policy.
+func absent(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) }
 
 func isUnread(err error) bool { return errors.Is(err, errUnread) }
 

@@ -73,12 +73,14 @@ func (s *settlement) succeed() (more bool, err error) {
 		}
 		if s.places[i] == nowhere {
 			s.rekeyed[i] = s.hasSibling(i)
-			at, err := s.sad.find(m.to())
-			if err != nil {
-				return false, err
-			}
-			for _, sa := range at {
-				s.rekeyed[i] = s.rekeyed[i] || !known[sa.ID]
+			for _, to := range s.successors(m) {
+				at, err := s.sad.find(to)
+				if err != nil {
+					return false, err
+				}
+				for _, sa := range at {
+					s.rekeyed[i] = s.rekeyed[i] || !known[sa.ID]
+				}
 			}
 		}
 		from, err := s.sad.find(m.from())
@@ -95,6 +97,20 @@ func (s *settlement) succeed() (more bool, err error) {
 		}
 	}
 	return more, nil
+}
+
+// successors lists what another SA in m's place may look like: a daemon that had to start from nothing may have given it another reqid.
+func (s *settlement) successors(m *Move) []childSA {
+	to := m.to()
+	all := []childSA{to}
+	for i := range s.anew {
+		if id := s.anew[i].Reqid; id != 0 && id != to.reqid {
+			other := to
+			other.reqid = id
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 // known lists where the SAs of the moves are or may be.

@@ -12,6 +12,9 @@ const (
 	Undone    Outcome = "undone"    // all old; a policy that its owner rewrote meanwhile stays as it is and is named
 	Stuck     Outcome = "blocked"   // neither: its outbound policies stay blocked
 	Unknown   Outcome = "unknown"   // the kernel did not say: recover finds out
+
+	// All new in the kernel, and traffic flows; the IKE daemon was to follow and is still at the old addresses.
+	NotFollowed Outcome = "not-followed"
 )
 
 // GroupResult is a group's line in the report.
@@ -97,7 +100,7 @@ func (r *Report) take(e *Event) {
 			g.Spans = append(g.Spans, BlockedSpan{e.Since, e.Span})
 		}
 	}
-	if e.Text != "" {
+	if e.Text != "" && e.Kind != GroupFollowed {
 		g.Problems = append(g.Problems, e.Text)
 	}
 	g.Answers = append(g.Answers, e.Answers...)
@@ -125,9 +128,9 @@ func (r *Report) Longest() (d time.Duration, group string) {
 	return d, group
 }
 
-// Unsettled returns how many groups are neither old nor new, as far as is known: the run is not over before recover
-// has seen to them.
-func (r *Report) Unsettled() int { return r.Count(Stuck) + r.Count(Unknown) }
+// Unsettled returns how many groups are neither old nor new, as far as is known, or have left their daemon behind: the run
+// is not over before recover has seen to them.
+func (r *Report) Unsettled() int { return r.Count(Stuck) + r.Count(Unknown) + r.Count(NotFollowed) }
 
 // Failed reports whether any group met a problem that kept it from being done.
 func (r *Report) Failed() bool { return r.Count(Done) != len(r.Groups) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	Journal Journal
 	Emit    func(Event) // called by one goroutine at a time, never while that one holds traffic back
 	Run     string      // its identity
+
+	IKE *ike.Part // what the daemon has to do; nil is nothing
 
 	OnError     plan.OnError
 	Checks      plan.Checks // those after a wave; Preflight makes those before
@@ -60,7 +63,7 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 		err = errors.Join(ErrInterrupted, err)
 		r.event(Event{Kind: Interrupted})
 	}
-	if err != nil && (cfg.OnError == plan.OnErrorRollback || errors.Is(err, ErrJournal)) {
+	if err != nil && (cfg.OnError == plan.OnErrorRollback && !errors.Is(err, ErrNotFollowed) || errors.Is(err, ErrJournal)) {
 		err = errors.Join(err, r.rollback())
 	}
 	r.event(Event{Kind: RunEnded, Done: r.report.Count(Done), Total: len(p.Groups)})
@@ -72,6 +75,7 @@ type run struct {
 	plan    *plan.Plan
 	txs     []Transaction   // by group
 	ended   []chan struct{} // by group: closed when it is at its end, or will not be started
+	daemon  []*followed     // by group: what the daemon has of it at the new addresses; written by the group's own goroutine
 	indexes indexes
 	holding sync.Mutex // held by the one group whose traffic is held back: two would only wait for each other
 
@@ -86,8 +90,9 @@ func newRun(p *plan.Plan, cfg Config) *run {
 	}
 	r := &run{
 		cfg: cfg, plan: p,
-		txs:   make([]Transaction, len(p.Groups)),
-		ended: make([]chan struct{}, len(p.Groups)),
+		txs:    make([]Transaction, len(p.Groups)),
+		ended:  make([]chan struct{}, len(p.Groups)),
+		daemon: make([]*followed, len(p.Groups)),
 	}
 	r.indexes.start(cfg.Run)
 	for i := range p.Groups {

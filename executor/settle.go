@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -25,7 +26,8 @@ type settlement struct {
 	tx      *Transaction
 	indexes *indexes
 	sad     *sad
-	later   bool // than the run: re-keys may be under way
+	later   bool          // than the run: re-keys may be under way
+	anew    []ike.ChildSA // what the daemon has set up in the place of SAs that are nowhere; nil if it was not asked
 
 	began   time.Time
 	moves   []Move // the transaction's, and those of SAs that took their place

@@ -25,6 +25,9 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 		return fmt.Errorf("%w, so nothing of the wave was touched: %w", ErrJournal, err)
 	}
 	r.indexes.forget()
+	if err := r.intendDaemon(w); err != nil {
+		return err
+	}
 	var failures *multierror.Error
 	var mu sync.Mutex
 	stop := func() bool {
@@ -64,6 +67,12 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 			failures = multierror.Append(failures, err)
 		}
 	}
+	// Groups that stay where they are want their daemon; those that are undone because of another one don't.
+	if r.cfg.OnError != plan.OnErrorRollback || ctx.Err() == nil && !stop() && failures == nil {
+		if err := r.follow(w); err != nil {
+			failures = multierror.Append(failures, err)
+		}
+	}
 	return joined(failures)
 }
 
@@ -79,6 +88,9 @@ func (r *run) group(gi int, wave string) error {
 	r.event(Event{Kind: GroupStarted, Wave: wave, Group: tx.Name})
 	a := r.attempt(tx)
 	if err := a.check(); err != nil {
+		if r.adopt(gi) {
+			return nil
+		}
 		return r.skip(gi, err)
 	}
 	r.holding.Lock()
@@ -123,6 +135,9 @@ func (r *run) mend(gi int, a *attempt, failed error) error {
 			failed = errors.Join(failed, errors.New(text))
 		}
 	}
+	if len(r.moves(gi)) != 0 && r.cfg.IKE.OnLoss && isLost(a.conn, a.tx, &r.indexes) {
+		return r.reestablish(gi, a, failed)
+	}
 	r.event(Event{Kind: GroupFailed, Group: a.tx.Name, Text: failed.Error(), Answers: answersOf(failed)})
 	return errors.Join(failed, r.undo(gi, a.blockedAt))
 }
@@ -149,6 +164,9 @@ func (a *attempt) goesOn(failed error) bool {
 
 // undo brings a group back to where it was.
 func (r *run) undo(gi int, since time.Time) error {
+	if r.daemon[gi] != nil {
+		return r.followBack(gi)
+	}
 	reversed := r.txs[gi].Reversed()
 	got, err := settle(r.cfg.Conn, &reversed, &r.indexes)
 	r.end(gi, Undone, got, err, since, time.Since(since))

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 )
 
 const journalName = "journal"
@@ -113,6 +114,21 @@ func (j *Journal) Settled(name string, o executor.Outcome) {
 	if payload, err := jsonPayload(kindSettled, settled{name, o}); err == nil {
 		_ = j.append(false, payload)
 	}
+}
+
+// Daemon writes what an IKE daemon is about to be told and syncs once.
+func (j *Journal) Daemon(notes ...ike.Note) error {
+	payloads := make([][]byte, len(notes))
+	for i := range notes {
+		var err error
+		if payloads[i], err = jsonPayload(kindDaemon, notes[i]); err != nil {
+			return err
+		}
+	}
+	if len(payloads) == 0 {
+		return nil
+	}
+	return j.write(true, len(payloads), func(b []byte, i int) []byte { return append(b, payloads[i]...) })
 }
 
 // End marks the run as over and closes the journal.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 )
 
 // Past is what a journal says of a run.
@@ -18,6 +19,7 @@ type Past struct {
 	Header       Header
 	Transactions []executor.Transaction
 	Outcomes     map[string]executor.Outcome // by group, where one was noted
+	Daemon       map[string]ike.Note         // by group: the last thing that an IKE daemon was told
 	Ended        bool
 	EndedBecause string // empty for a run that came to its own end
 	Resumed      []Resumed
@@ -148,6 +150,15 @@ func (p *Past) record(payload []byte, first bool) error {
 			return err
 		}
 		p.Until = a.Until
+	case kindDaemon:
+		var n ike.Note
+		if err := unmarshal(body, &n); err != nil {
+			return err
+		}
+		if p.Daemon == nil {
+			p.Daemon = make(map[string]ike.Note)
+		}
+		p.Daemon[n.Group] = n
 	case kindEnd:
 		p.Ended, p.EndedBecause = true, string(body)
 	default:

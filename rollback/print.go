@@ -57,6 +57,17 @@ func printRecord(w io.Writer, payload []byte) error {
 		fmt.Fprintf(w, "resumed at %s, to bring every group to %s\n", p.Resumed[0].At.Format(time.RFC3339), p.Resumed[0].Towards)
 	case kindAwaiting:
 		fmt.Fprintf(w, "awaiting confirmation until %v after the machine was started\n", time.Duration(p.Until).Round(time.Second))
+	case kindDaemon:
+		for group, n := range p.Daemon {
+			fmt.Fprintf(w, "IKE daemon (%s): %s, %s\n", n.Config.Driver, group, n.Step)
+			for i := range n.Moves {
+				fmt.Fprintf(w, "          %v-%v => %v-%v", n.Moves[i].OldLocal, n.Moves[i].OldRemote, n.Moves[i].Local, n.Moves[i].Remote)
+				for j := range n.Moves[i].Old {
+					fmt.Fprintf(w, ", in the place of %v", &n.Moves[i].Old[j])
+				}
+				fmt.Fprintln(w)
+			}
+		}
 	case kindEnd:
 		if p.EndedBecause != "" {
 			fmt.Fprintf(w, "end: %s\n", p.EndedBecause)

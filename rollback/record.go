@@ -44,6 +44,7 @@ const (
 	kindSettled  = 'S' // JSON settled
 	kindResumed  = 'R' // JSON resumed: recover or rollback begins; what follows is theirs
 	kindAwaiting = 'A' // JSON awaiting: all is done and has to be confirmed
+	kindDaemon   = 'D' // JSON ike.Note: what an IKE daemon was told, or is about to be
 	kindEnd      = 'E' // the run is over, whatever came of it; text, if something else than its end ended it
 )
 

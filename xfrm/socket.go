@@ -53,6 +53,9 @@ type kernelSocket struct {
 // NetNS tells Dial which network namespace to work in: an open file descriptor of it, or 0 for the current one.
 type NetNS int
 
+// DialSocket opens an XFRM netlink socket of the running kernel, for a Conn around something that wraps it.
+func DialSocket(ns NetNS) (Socket, error) { return dialKernel(ns) }
+
 // dialKernel opens an XFRM netlink socket.
 func dialKernel(ns NetNS) (*kernelSocket, error) {
 	nl, err := netlink.Dial(unix.NETLINK_XFRM, &netlink.Config{NetNS: int(ns)})

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -45,9 +46,6 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 		return err
 	}
 	doc := src.doc
-	if err := notYet(doc); err != nil {
-		return err
-	}
 	if o.within != 0 {
 		doc.Confirm = o.within
 	}
@@ -76,7 +74,7 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 		}
 	}()
 	for _, ns := range open {
-		l, err := openLane(state, ns, doc)
+		l, err := openLane(ctx, state, ns, doc)
 		if l != nil {
 			lanes = append(lanes, l)
 		}
@@ -118,12 +116,13 @@ type lane struct {
 	lock *rollback.Lock
 	inv  *plan.Inventory
 	plan *plan.Plan
+	ike  *ike.Part // what an IKE daemon has to do; nil is nothing
 
 	cookie uint64
 }
 
 // openLane takes the namespace's lock and computes the plan under it, so that what is shown is what is done.
-func openLane(state *rollback.StateDir, ns target, doc *plan.Document) (*lane, error) {
+func openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *plan.Document) (*lane, error) {
 	l := &lane{ns: ns}
 	var err error
 	if l.conn, err = ns.Dial(); err != nil {
@@ -145,6 +144,9 @@ func openLane(state *rollback.StateDir, ns target, doc *plan.Document) (*lane, e
 		return l, err
 	}
 	l.plan = plan.Compute(doc, l.inv)
+	if l.ike, err = ike.Consult(ctx, doc, l.plan); err != nil {
+		return l, err
+	}
 	return l, refuseTwice(state, doc, l.plan, l.cookie)
 }
 
@@ -158,20 +160,6 @@ func refuseTwice(state *rollback.StateDir, doc *plan.Document, p *plan.Plan, coo
 		p.RefuseTwice(run)
 	}
 	return err
-}
-
-// notYet refuses what a plan file may say and this version does not do: to leave it out in silence would be worse.
-func notYet(doc *plan.Document) error {
-	var what string
-	switch {
-	case doc.OnExist == plan.OnExistReestablish:
-		what = "onExist: reestablish"
-	case doc.IKE.Follow == plan.FollowReestablish:
-		what = "ike.follow: reestablish"
-	default:
-		return nil
-	}
-	return exitWith(exitRefused, "this version of xfrm-plan does not do %s yet: leave it out and see to it yourself", what)
 }
 
 // unfinished refuses to start beside a run of the same namespace and boot that never came to its end.

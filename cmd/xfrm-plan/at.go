@@ -19,7 +19,7 @@ func (p *program) waitUntil(ctx context.Context, o applyOptions, src *source) er
 		return err
 	}
 	if !o.yes {
-		if err := p.showAll(src); err != nil {
+		if err := p.showAll(ctx, src); err != nil {
 			return err
 		}
 	}
@@ -59,14 +59,14 @@ func parseAt(s string, now time.Time) (time.Time, error) {
 }
 
 // showAll shows what the plan would do now.
-func (p *program) showAll(src *source) error {
+func (p *program) showAll(ctx context.Context, src *source) error {
 	open, err := p.targets(src.doc)
 	if err != nil {
 		return err
 	}
 	defer closeAll(open)
 	for _, ns := range open {
-		computed, err := compute(src.doc, ns)
+		computed, err := compute(ctx, src.doc, ns)
 		if err != nil {
 			return err
 		}

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
+	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -17,10 +21,10 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Tell what this kernel and host can do",
 		Long: "doctor looks for what apply needs: the capability, a kernel with MIGRATE_STATE, and no block policies or\n" +
-			"unfinished runs left behind. It changes nothing.",
+			"unfinished runs left behind; and for the IKE daemons that answer. It changes nothing.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy),
 		Args:        cobra.NoArgs,
-		RunE:        func(*cobra.Command, []string) error { return p.doctor() },
+		RunE:        func(cmd *cobra.Command, _ []string) error { return p.doctor(cmd.Context()) },
 	}
 }
 
@@ -31,8 +35,8 @@ type finding struct {
 	code  int
 }
 
-func (p *program) doctor() error {
-	findings := p.examine()
+func (p *program) doctor(ctx context.Context) error {
+	findings := p.examine(ctx)
 	code := exitOK
 	for _, f := range findings {
 		if !f.OK && code == exitOK {
@@ -59,7 +63,7 @@ func (p *program) doctor() error {
 }
 
 // examine makes the checks in the order in which one rests on the other, and ends where the next makes no sense.
-func (p *program) examine() (all []finding) {
+func (p *program) examine(ctx context.Context) (all []finding) {
 	add := func(check string, err error, text string, code int) bool {
 		if err != nil {
 			text = err.Error()
@@ -101,7 +105,23 @@ func (p *program) examine() (all []finding) {
 		last.OK, last.code = false, exitBusy
 		last.Text += ": `xfrm-plan recover`"
 	}
+	all = append(all, examineDaemons(ctx, sas)...)
 	return append(all, p.examineRuns(conn)...)
+}
+
+// examineDaemons tells of the IKE daemons of this host that answer. One that doesn't is no reason not to go on: a plan may do without.
+func examineDaemons(ctx context.Context, sas []xfrm.SA) (all []finding) {
+	for _, d := range ike.Daemons(plan.Reestablish{}) {
+		n, owned, err := ike.Count(ctx, d, sas)
+		switch {
+		case errors.Is(err, ike.ErrAbsent):
+		case err != nil:
+			all = append(all, finding{"IKE daemon", true, err.Error(), 0})
+		default:
+			all = append(all, finding{"IKE daemon", true, fmt.Sprintf("%v has %d Child SAs; %d of the SAs here are its", d, n, owned), 0})
+		}
+	}
+	return all
 }
 
 func (p *program) examineRuns(conn *xfrm.Conn) []finding {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/review"
 	"github.com/xfrm-plan/xfrm-plan/schema"
@@ -18,14 +21,14 @@ func (p *program) planCommand() *cobra.Command {
 			"changes nothing and works on kernels without MIGRATE_STATE too.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitChanges, exitInvalid, exitHostCannot, exitRefused),
 		Args:        cobra.ExactArgs(1),
-		RunE:        func(_ *cobra.Command, args []string) error { return p.plan(args[0], out, detailed) },
+		RunE:        func(cmd *cobra.Command, args []string) error { return p.plan(cmd.Context(), args[0], out, detailed) },
 	}
 	c.Flags().StringVar(&out, "out", "", "save the computed plan to this `file`, for apply")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 if there are changes")
 	return c
 }
 
-func (p *program) plan(path, out string, detailed bool) error {
+func (p *program) plan(ctx context.Context, path, out string, detailed bool) error {
 	data, err := schema.ReadFile(path, p.fileOptions(), schema.MaxSize)
 	if err != nil {
 		return err
@@ -42,7 +45,7 @@ func (p *program) plan(path, out string, detailed bool) error {
 	refused, changes := false, false
 	computed := make([]*plan.Plan, len(open))
 	for i, ns := range open {
-		if computed[i], err = compute(doc, ns); err != nil {
+		if computed[i], err = compute(ctx, doc, ns); err != nil {
 			return err
 		}
 		refused = refused || len(computed[i].Refusals) != 0
@@ -66,7 +69,7 @@ func (p *program) plan(path, out string, detailed bool) error {
 }
 
 // compute reads the namespace through a socket that can't write and computes the plan for it.
-func compute(doc *plan.Document, ns target) (*plan.Plan, error) {
+func compute(ctx context.Context, doc *plan.Document, ns target) (*plan.Plan, error) {
 	conn, err := ns.DialReadOnly()
 	if err != nil {
 		return nil, err
@@ -76,7 +79,9 @@ func compute(doc *plan.Document, ns target) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return plan.Compute(doc, inv), nil
+	computed := plan.Compute(doc, inv)
+	_, err = ike.Consult(ctx, doc, computed)
+	return computed, err
 }
 
 func (p *program) show(computed *plan.Plan, ns target) error {

@@ -91,9 +91,12 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 			return exitHostCannot, errors.Join(err, journal.End())
 		}
 	}
+	if l.ike != nil {
+		l.ike.Note = journal.Daemon
+	}
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
-		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: executor.BinsOf(l.inv.Policies),
+		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, IKE: l.ike, Bins: executor.BinsOf(l.inv.Policies),
 	})
 	// A run with a group that is neither old nor new is not over: recover has it to finish.
 	awaiting := doc.Confirm != 0 && runErr == nil

@@ -92,6 +92,13 @@ func (v *textView) line(e executor.Event) string {
 		return v.paint.Red(fmt.Sprintf("%s: failed: %s", e.Group, e.Text))
 	case executor.GroupSkipped:
 		return v.paint.Yellow(fmt.Sprintf("%s: not touched: %s", e.Group, e.Text))
+	case executor.GroupFollowed:
+		if v.quiet {
+			return ""
+		}
+		return fmt.Sprintf("%s: %s", e.Group, e.Text)
+	case executor.GroupNotFollowed:
+		return v.paint.Red(fmt.Sprintf("%s: moved, but its IKE daemon does NOT follow: %s", e.Group, e.Text))
 	case executor.GroupUnknown:
 		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; `xfrm-plan recover` finds out", e.Group, e.Text))
 	case executor.GroupStuck:
@@ -120,7 +127,7 @@ func (v *textView) report(l *lane, r *executor.Report, err error) {
 // countsOf says how many groups came to what.
 func countsOf(r *executor.Report) string {
 	text := fmt.Sprintf("%d of %d groups done", r.Count(executor.Done), len(r.Groups))
-	for _, o := range []executor.Outcome{executor.Undone, executor.Stuck, executor.Unknown, executor.Untouched} {
+	for _, o := range []executor.Outcome{executor.Undone, executor.NotFollowed, executor.Stuck, executor.Unknown, executor.Untouched} {
 		if n := r.Count(o); n != 0 {
 			text += fmt.Sprintf(", %d %s", n, o)
 		}
