@@ -33,6 +33,7 @@ type daemon struct {
 	open     int              // Child SAs that were set up for a lost one without a block
 	dies     string           // where the program that asks is killed
 	die      func()
+	began    func() // when it is first told to establish something; nil is nothing
 }
 
 func (d *daemon) String() string { return "the daemon" }
@@ -49,6 +50,9 @@ func (d *daemon) Check(context.Context, *ike.Move) error { return nil }
 func (d *daemon) next() xfrm.SPI { return 0xd0000000 + xfrm.SPI(len(d.told)*2) }
 
 func (d *daemon) Establish(ctx context.Context, m *ike.Move) (ike.ChildSA, error) {
+	if d.began != nil {
+		d.began()
+	}
 	if d.killed("before establishing") {
 		return ike.ChildSA{}, xfrmtest.Killed
 	}
@@ -317,5 +321,27 @@ func lose(nth int) xfrmtest.Fault {
 			}
 		}
 		return xfrmtest.Effect{}
+	}
+}
+
+// TestInterruptedWhileTheDaemonFollows: those that the daemon was at come to their end, no other is begun, and all are undone.
+func TestInterruptedWhileTheDaemonFollows(t *testing.T) {
+	const n = 40
+	b := newBench(t, n, nil)
+	d := owned(t, b, true, false)
+	ctx, cancel := context.WithCancel(t.Context())
+	d.began = cancel
+	r, err := executor.Run(ctx, b.plan, b.cfg)
+	if !errors.Is(err, executor.ErrInterrupted) || r.Count(executor.Undone) != n || b.tagged() != 0 {
+		t.Errorf("%v, %s", err, b.outcomes(r))
+	}
+	begun := 0
+	for _, told := range d.told {
+		if strings.HasPrefix(told, "establish") && strings.HasSuffix(told, "198.51.100.1") {
+			begun++
+		}
+	}
+	if begun == n {
+		t.Error("all were begun all the same")
 	}
 }

@@ -63,6 +63,7 @@ type standing struct {
 	Undone     int       `json:"undone,omitempty"`
 	Blocked    int       `json:"blocked,omitempty"`
 	Unknown    int       `json:"unknown,omitempty"`
+	Behind     int       `json:"notFollowed,omitempty"` // groups that have moved without their IKE daemon
 	Groups     int       `json:"groups"`
 	Unreadable string    `json:"unreadable,omitempty"`
 }
@@ -73,7 +74,7 @@ func standingOf(past *rollback.Past, s rollback.Standing, now time.Time) standin
 		Run: h.Run, Plan: h.Plan, NetNS: h.NetNS, Started: h.Started, State: s.State, Process: s.Process,
 		WaveNumber: s.Wave, Waves: len(h.Waves), Groups: s.Groups,
 		Done: past.Count(executor.Done), Undone: past.Count(executor.Undone), Blocked: past.Count(executor.Stuck),
-		Unknown: past.Count(executor.Unknown),
+		Unknown: past.Count(executor.Unknown), Behind: past.Count(executor.NotFollowed),
 	}
 	if s.WordLeft > 0 {
 		l.Confirm = now.Add(s.WordLeft).Round(time.Second)
@@ -90,7 +91,7 @@ func (l *standing) counts() string {
 	for _, c := range []struct {
 		n    int
 		what executor.Outcome
-	}{{l.Undone, executor.Undone}, {l.Blocked, executor.Stuck}, {l.Unknown, executor.Unknown}} {
+	}{{l.Undone, executor.Undone}, {l.Blocked, executor.Stuck}, {l.Unknown, executor.Unknown}, {l.Behind, executor.NotFollowed}} {
 		if c.n != 0 && (c.what != executor.Undone || l.Process != 0) {
 			text += fmt.Sprintf(", %d %s", c.n, c.what)
 		}
