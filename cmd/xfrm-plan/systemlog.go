@@ -98,7 +98,7 @@ func (p *program) logEnded(r *executor.Report, netns, outcome string) {
 	fields := fieldsOf(messageEnded, r.Run, r.Plan, netns, map[string]int{
 		"GROUPS": len(r.Groups), "DONE": r.Count(executor.Done), "UNDONE": r.Count(executor.Undone),
 		"BLOCKED": r.Count(executor.Stuck), "UNKNOWN": r.Count(executor.Unknown), "UNTOUCHED": r.Count(executor.Untouched),
-		"NOT_FOLLOWED": r.Count(executor.NotFollowed),
+		"NOT_FOLLOWED":              r.Count(executor.NotFollowed),
 		"LONGEST_INTERRUPTION_USEC": int(longest.Microseconds()),
 	})
 	fields["XFRM_PLAN_OUTCOME"] = outcome
