@@ -19,6 +19,7 @@ type plutoConn struct {
 	remoteTS      []string
 	mode          xfrm.Mode
 	initiates     bool // somebody told pluto to bring it up, and pluto keeps it so
+	overlaps      bool // overlapip=yes: another connection may have the same subnets
 }
 
 // describe adds what states don't tell.
@@ -90,7 +91,7 @@ func parseConns(out string) (map[string]*plutoConn, error) {
 			if slices.Contains(words, "TUNNEL") {
 				c.mode = xfrm.ModeTunnel
 			}
-			c.initiates = slices.Contains(words, "UP")
+			c.initiates, c.overlaps = slices.Contains(words, "UP"), slices.Contains(words, "OVERLAPIP")
 		}
 	}
 	return all, nil
@@ -126,6 +127,11 @@ func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) 
 	}
 	switch len(fitting) {
 	case 1:
+		if !want.overlaps || !all[fitting[0]].overlaps {
+			// Without it pluto refuses the second connection only when it has replaced the first one's policies by one that stops its traffic.
+			return nil, fmt.Errorf("%v does not let %s and %s have the same subnets: write overlapip=yes in both, on both gateways, and load them before they come up",
+				l, old.Connection, fitting[0])
+		}
 		return all[fitting[0]], nil
 	case 0:
 		return nil, fmt.Errorf("%v has no connection from %v to %v for what %s carries: add one of another name beside it, with the same subnets (ipsec add NAME)",

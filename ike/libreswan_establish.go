@@ -25,12 +25,7 @@ func (l *Libreswan) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 	if err != nil || up != nil {
 		return value(up), err
 	}
-	if m.Lost {
-		// What is left of the old one holds the subnets.
-		if err := l.Retire(ctx, m.Old); err != nil {
-			return ChildSA{}, err
-		}
-	} else if !m.Old[0].Initiator {
+	if !m.Lost && !m.Old[0].Initiator {
 		first, cancel := context.WithTimeout(ctx, half(ctx))
 		up, err = l.await(first, next, m)
 		cancel()
@@ -46,7 +41,7 @@ func (l *Libreswan) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 	}
 	up, err = l.await(ctx, next, m)
 	if err != nil {
-		return ChildSA{}, fmt.Errorf("%v was told to bring up %s, and goes on trying: %w (its log has the reason; by hand: ipsec up %s)", l, next.name, err, next.name)
+		return ChildSA{}, fmt.Errorf("%v was told to bring up %s, and goes on trying: %w (its log has the reason; by hand: ipsec up %s, or ipsec down %s to stop it)", l, next.name, err, next.name, next.name)
 	}
 	return *up, nil
 }
@@ -89,36 +84,81 @@ func oneOf(some []ChildSA, c *ChildSA) bool {
 	return slices.ContainsFunc(some, func(o ChildSA) bool { return o.In == c.In && o.Out == c.Out && o.Proto == c.Proto })
 }
 
-// Retire takes down the connections of the old Child SAs, unless they have others that stay: of those it deletes the states.
+// Retire takes down the connections of the old Child SAs. Whoever shares their subnets loses its policies by that, on both gateways: pluto deletes them by
+// selector, and leaves one that stops outbound traffic until a packet makes it negotiate again. So the successor's Child SA is renewed at once, which
+// puts them back; that is the only interruption.
 func (l *Libreswan) Retire(ctx context.Context, old []ChildSA) error {
 	all, err := l.ChildSAs(ctx)
 	if err != nil {
 		return err
 	}
-	stays := make(map[string]bool) // connections
-	for i := range all {
-		if !oneOf(old, &all[i]) {
-			stays[all[i].Connection] = true
-		}
+	conns, err := l.conns(ctx)
+	if err != nil {
+		return err
 	}
-	var failed error
-	done := make(map[string]bool)
+	var done []string
 	for i := range all {
 		c := &all[i]
-		if !oneOf(old, c) || done[c.Connection] {
+		if !oneOf(old, c) || slices.Contains(done, c.Connection) {
 			continue
 		}
-		args := []string{"--terminate", "--name", nameOf(c.Connection), "--asynchronous"}
-		if stays[c.Connection] {
-			args = []string{"--deletestate", c.ID, "--asynchronous"}
-		} else {
-			done[c.Connection] = true
-		}
-		if _, err := l.ask(ctx, args...); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%w (by hand: ipsec whack %s)", err, strings.Join(args[:2], " ")))
+		done = append(done, c.Connection)
+		if err := l.takeDown(ctx, c, all, conns); err != nil {
+			return err
 		}
 	}
-	return failed
+	return nil
+}
+
+// takeDown terminates the connection of a Child SA, and renews those that share its subnets.
+func (l *Libreswan) takeDown(ctx context.Context, c *ChildSA, all []ChildSA, conns map[string]*plutoConn) error {
+	name := nameOf(c.Connection)
+	if _, err := l.ask(ctx, "--terminate", "--name", name, "--asynchronous"); err != nil {
+		return fmt.Errorf("%w (by hand: ipsec down %s)", err, name)
+	}
+	// It goes when the peer has answered at the old addresses, or pluto has given up asking.
+	if err := l.until(ctx, func(now []ChildSA) bool {
+		return !slices.ContainsFunc(now, func(s ChildSA) bool { return s.ID == c.ID && s.In == c.In })
+	}); err != nil {
+		return fmt.Errorf("%v has not taken %s down yet, because its peer does not answer at the old addresses; when it does, the policies go along: ipsec up the "+
+			"new connection again then: %w", l, name, err)
+	}
+	for i := range all {
+		other := &all[i]
+		if other.Connection == c.Connection || !other.Up || !slices.Equal(other.LocalTS, c.LocalTS) || !slices.Equal(other.RemoteTS, c.RemoteTS) || conns[other.Connection] == nil {
+			continue
+		}
+		next := nameOf(other.Connection)
+		if _, err := l.ask(ctx, "--initiate", "--name", next, "--asynchronous"); err != nil {
+			return fmt.Errorf("%w (by hand: ipsec up %s)", err, next)
+		}
+		if err := l.until(ctx, func(now []ChildSA) bool {
+			return slices.ContainsFunc(now, func(s ChildSA) bool {
+				return s.Connection == other.Connection && s.Up && !oneOf(all, &s)
+			})
+		}); err != nil {
+			return fmt.Errorf("%v took %s down, and did not renew %s, which may lack its policies: %w (by hand: ipsec up %s)", l, name, next, err, next)
+		}
+	}
+	return nil
+}
+
+// until asks again and again until what pluto lists is as wanted.
+func (l *Libreswan) until(ctx context.Context, wanted func([]ChildSA) bool) error {
+	for {
+		now, err := l.ChildSAs(ctx)
+		if err != nil {
+			return err
+		}
+		if wanted(now) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(poll):
+		}
+	}
 }
 
 // nameOf is a connection's name without the number of its instance.

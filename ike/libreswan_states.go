@@ -39,9 +39,9 @@ func (l *Libreswan) ChildSAs(ctx context.Context) ([]ChildSA, error) {
 
 var (
 	// #2: "site":500 ESTABLISHED_CHILD_SA (established Child SA); REKEY in 27898s; REPLACE in 28799s; newest; eroute owner; IKE SA #1; idle;
-	stateLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [^ ]+)?(?::\d+)?(?:\([^)]*\))? ([A-Z][A-Z0-9_]+) \([^)]*\);(.*)$`)
+	stateLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [0-9a-f]*[.:][0-9a-f.:]*)?(?::\d+)?(?:\([^)]*\))? ([A-Z][A-Z0-9_]+) \([^)]*\);(.*)$`)
 	// #2: "site" esp.a1da67d7@203.0.113.1 esp.7ee0b1b3@192.0.2.1 tun.0@203.0.113.1 tun.0@192.0.2.1 Traffic: ...
-	spisLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [^ ]+)?((?: (?:esp|ah|comp|ipcomp|tun)\.[0-9a-f]+@[^ ]+)+)`)
+	spisLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [0-9a-f]*[.:][0-9a-f.:]*)?((?: (?:esp|ah|comp|ipcomp|tun)\.[0-9a-f]+@[^ ]+)+)`)
 	said     = regexp.MustCompile(` (esp|ah|comp|ipcomp|tun)\.([0-9a-f]+)@([^ ]+)`)
 	ikeSA    = regexp.MustCompile(` IKE SA #(\d+);`)
 )

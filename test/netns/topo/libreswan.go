@@ -111,6 +111,6 @@ func (n *Network) PlutoLog(ns Namespace) string {
 
 // Whack asks a gateway's pluto.
 func (n *Network) Whack(ns Namespace, args ...string) (string, error) {
-	out, err := ns.Run(whackPath, append([]string{"--ctlsocket", n.ControlSocket(ns)}, args...)...)
+	out, err := ns.Run(append([]string{whackPath, "--ctlsocket", n.ControlSocket(ns)}, args...)...)
 	return strings.TrimRight(out, "\n"), err
 }

@@ -34,38 +34,6 @@ charon-systemd {
 swanctl { load = random openssl }
 `
 
-// connection is the same tunnel seen from either side. Nothing of it happens by itself: no MOBIKE, no dead peer detection, and no rekeying
-// while anybody watches.
-const connection = `
-connections {
-	%[7]s {
-		version = 2
-		local_addrs = %[1]s
-		remote_addrs = %[2]s
-		mobike = no
-		rekey_time = 24h
-		%[8]s
-		proposals = aes256gcm16-prfsha256-ecp256
-		local {
-			auth = psk
-			id = %[3]s
-		}
-		remote {
-			auth = psk
-			id = %[4]s
-		}
-		children {
-			lan {
-				local_ts = %[5]s
-				remote_ts = %[6]s
-				rekey_time = 24h
-				esp_proposals = aes256gcm16
-			}
-		}
-	}
-}
-`
-
 const secrets = `
 secrets {
 	ike-site {
@@ -89,7 +57,7 @@ type daemon struct {
 func (n *Network) StartIKE() error {
 	secret := fmt.Sprintf(secrets, rand.Text())
 	for _, ns := range Gateways {
-		if err := n.startDaemon(ns, connectionOf(ns, LeftISPA, RightISP, "site", "")+secret); err != nil {
+		if err := n.startDaemon(ns, site("site", LeftISPA, RightISP, "").conf(ns)+secret); err != nil {
 			return err
 		}
 	}
@@ -102,13 +70,9 @@ func (n *Network) StartIKE() error {
 	return err
 }
 
-// connectionOf is a connection as one of the gateways has it, with more settings if there are any.
-func connectionOf(ns Namespace, left, right netip.Addr, name, more string) string {
-	const leftTS, rightTS = "10.1.0.0/24,fd01::/64", "10.2.0.0/24,fd02::/64"
-	if ns == Left {
-		return fmt.Sprintf(connection, left, right, Left, Right, leftTS, rightTS, name, more)
-	}
-	return fmt.Sprintf(connection, right, left, Right, Left, rightTS, leftTS, name, more)
+// site is the tunnel of StartIKE between addresses of one's choice, with more settings if there are any.
+func site(name string, left, right netip.Addr, more string) Tunnel {
+	return Tunnel{Name: name, Left: left, Right: right, Settings: more, Children: []Child{{Name: "lan", Left: "10.1.0.0/24,fd01::/64", Right: "10.2.0.0/24,fd02::/64"}}}
 }
 
 // Socket is where a gateway's charon is asked.
@@ -117,7 +81,7 @@ func (n *Network) Socket(ns Namespace) string { return filepath.Join(n.dir, stri
 // LoadSuccessor loads a second connection on both gateways, beside the first: the same tunnel at other addresses. Nothing is brought up.
 func (n *Network) LoadSuccessor(name string, left, right netip.Addr, more string) error {
 	for _, ns := range Gateways {
-		if err := n.LoadBeside(ns, connectionOf(ns, left, right, name, more)); err != nil {
+		if err := n.LoadBeside(ns, site(name, left, right, more).conf(ns)); err != nil {
 			return err
 		}
 	}
