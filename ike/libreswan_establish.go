@@ -85,7 +85,7 @@ func oneOf(some []ChildSA, c *ChildSA) bool {
 }
 
 // Retire takes down the connections of the old Child SAs. Whoever shares their subnets loses its policies by that, on both gateways: pluto deletes them by
-// selector, and leaves one that stops outbound traffic until a packet makes it negotiate again. So the successor's Child SA is renewed at once, which
+// selector, and leaves one that stops outbound traffic until a packet makes it negotiate again. So the successor's Child SA is rekeyed at once, which
 // puts them back; that is the only interruption.
 func (l *Libreswan) Retire(ctx context.Context, old []ChildSA) error {
 	all, err := l.ChildSAs(ctx)
@@ -129,15 +129,14 @@ func (l *Libreswan) takeDown(ctx context.Context, c *ChildSA, all []ChildSA, con
 			continue
 		}
 		next := nameOf(other.Connection)
-		if _, err := l.ask(ctx, "--initiate", "--name", next, "--asynchronous"); err != nil {
-			return fmt.Errorf("%w (by hand: ipsec up %s)", err, next)
+		if _, err := l.ask(ctx, "--rekey-child", "--name", next, "--asynchronous"); err != nil {
+			return fmt.Errorf("%w (by hand: ipsec whack --rekey-child --name %s)", err, next)
 		}
 		if err := l.until(ctx, func(now []ChildSA) bool {
-			return slices.ContainsFunc(now, func(s ChildSA) bool {
-				return s.Connection == other.Connection && s.Up && !oneOf(all, &s)
-			})
+			return slices.ContainsFunc(now, func(s ChildSA) bool { return s.Connection == other.Connection && s.Up && !oneOf(all, &s) }) &&
+				!oneOf(now, other)
 		}); err != nil {
-			return fmt.Errorf("%v took %s down, and did not renew %s, which may lack its policies: %w (by hand: ipsec up %s)", l, name, next, err, next)
+			return fmt.Errorf("%v took %s down, and did not renew %s, which may lack its policies: %w (by hand: ipsec whack --rekey-child --name %s)", l, name, next, err, next)
 		}
 	}
 	return nil
