@@ -14,11 +14,12 @@ import (
 )
 
 // daemonConf keeps charon to itself: a socket and a log of its own, no routes (the gateways have them), and no reaction to addresses
-// that come and go. The plugins are those that a pre-shared key and AES-GCM need; each one costs start-up time.
+// that come and go. What a peer has begun and given up is forgotten after seconds. The plugins are those that a pre-shared key and AES-GCM need; each one costs start-up time.
 const daemonConf = `
 charon-systemd {
 	load = random nonce openssl kernel-netlink socket-default vici
 	install_routes = no
+	half_open_timeout = 5
 	plugins {
 		vici { socket = unix://%[1]s/charon.vici }
 		kernel-netlink { roam_events = no }
