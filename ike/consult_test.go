@@ -112,8 +112,8 @@ func TestConsult(t *testing.T) {
 			if moves != tt.moves {
 				t.Errorf("the daemon has a part in %d Child SAs, want %d", moves, tt.moves)
 			}
-			if len(c.asked) != 0 == tt.silent || len(c.commands()) != 0 {
-				t.Errorf("it was asked %q", c.asked)
+			if asked := c.all(); len(asked) != 0 == tt.silent || len(c.commands()) != 0 {
+				t.Errorf("it was asked %q", asked)
 			}
 		})
 	}
