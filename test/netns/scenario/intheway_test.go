@@ -104,8 +104,19 @@ func (c inTheWay) run(t *testing.T, n *topo.Network) {
 	}
 }
 
-// up loads the tunnel at the old addresses and its successor, and brings up all Child SAs of the first.
+// up brings up all Child SAs at the old addresses.
 func (c inTheWay) up(t *testing.T, n *topo.Network) {
+	t.Helper()
+	c.load(t, n)
+	for _, child := range c.children {
+		if _, err := n.Swanctl(topo.Left, "--initiate", "--ike", "site", "--child", child.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// load loads the tunnel at the old addresses and its successor.
+func (c inTheWay) load(t *testing.T, n *topo.Network) {
 	t.Helper()
 	at := func(name string, left fmt.Stringer) topo.Tunnel {
 		tunnel := topo.Tunnel{Name: name, Left: topo.LeftISPA, Right: topo.RightISP, Settings: c.settings, Children: c.children}
@@ -121,11 +132,6 @@ func (c inTheWay) up(t *testing.T, n *topo.Network) {
 	}
 	if err := n.LoadTunnels(at("site", topo.LeftISPA), next); err != nil {
 		t.Fatal(err)
-	}
-	for _, child := range c.children {
-		if _, err := n.Swanctl(topo.Left, "--initiate", "--ike", "site", "--child", child.Name); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

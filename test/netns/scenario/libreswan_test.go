@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,24 +94,39 @@ func TestLibreswanOwnsItsSAs(t *testing.T) {
 	}
 }
 
-// TestLibreswanFollowsUnderTraffic has pluto on both gateways follow, a second apart, and then rekey and look for its peer at the new addresses.
+// TestLibreswanFollowsUnderTraffic has pluto on both gateways follow, a second apart in either order, and then rekey and look for its peer at the new addresses.
 func TestLibreswanFollowsUnderTraffic(t *testing.T) {
-	n := plutos(t)
-	if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap+"\n\tdpddelay=1"); err != nil {
-		t.Fatal(err)
-	}
-	observePlutos(t, n, func() {
-		for _, ns := range topo.Gateways {
-			expect(t, applyPlan(t, n, ns, plutoPlan(t, n, ns, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
-		}
-	})
-	plutosAgree(t, n)
-	for _, ns := range topo.Gateways {
-		plutoLives(t, n, ns)
-	}
-	plutosAgree(t, n)
-	if t.Failed() {
-		dumpPlutos(t, n)
+	for _, tt := range []struct {
+		name  string
+		order [2]topo.Namespace
+	}{
+		{"the one that moves first", [2]topo.Namespace{topo.Left, topo.Right}},
+		{"its peer first", [2]topo.Namespace{topo.Right, topo.Left}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := plutos(t)
+			if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap+"\n\tdpddelay=1"); err != nil {
+				t.Fatal(err)
+			}
+			observePlutos(t, n, func() {
+				var both sync.WaitGroup
+				for i, ns := range tt.order {
+					both.Go(func() {
+						time.Sleep(time.Duration(i) * time.Second)
+						expect(t, applyPlan(t, n, ns, plutoPlan(t, n, ns, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
+					})
+				}
+				both.Wait()
+			})
+			plutosAgree(t, n)
+			for _, ns := range topo.Gateways {
+				plutoLives(t, n, ns)
+			}
+			plutosAgree(t, n)
+			if t.Failed() {
+				dumpPlutos(t, n)
+			}
+		})
 	}
 }
 
