@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
@@ -23,7 +24,7 @@ func TestProgramOfTheOperatorsFollows(t *testing.T) {
 	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bring-up")
-	text := fmt.Sprintf("#!/bin/sh -e\ncat > %[1]s/in\nswanctl --initiate --ike %[2]s --child lan --uri unix://%[3]s\nswanctl --terminate --ike site --force --uri unix://%[3]s\n"+
+	text := fmt.Sprintf("#!/bin/sh -e\ncat > %[1]s/in\nexport STRONGSWAN_CONF=$(dirname %[3]s)/strongswan.conf\nswanctl --initiate --ike %[2]s --child lan --uri unix://%[3]s\nswanctl --terminate --ike site --force --uri unix://%[3]s\n"+
 		"ip xfrm state delete src %[4]v dst %[5]v proto esp spi $(sed 's/.*\"direction\":\"out\"[^}]*\"spi\":\"\\([^\"]*\\)\".*/\\1/' %[1]s/in) || true\n"+
 		"ip xfrm state delete src %[5]v dst %[4]v proto esp spi $(sed 's/.*\"direction\":\"in\"[^}]*\"spi\":\"\\([^\"]*\\)\".*/\\1/' %[1]s/in)\n",
 		dir, successor, n.Socket(topo.Left), topo.LeftISPB, topo.RightISP)
@@ -35,10 +36,21 @@ func TestProgramOfTheOperatorsFollows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	observeBy(t, n, topo.MoveISPChange, (*topo.Observation).ChecksWithDaemon, func() {
+	observeLoss(t, n, topo.MoveISPChange, func() { // the peer stays where it was until the script has started its programs, however slow the machine
+
 		expect(t, applyPlan(t, n, topo.Left, file), 0, "1 of 1 groups done")
 	})
 	agree(t, n, topo.LeftISPA.String())
+	for _, to := range []string{topo.Client4, topo.Client6} {
+		p, err := topo.StartPing(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Answered(10, 30*time.Second); err != nil {
+			t.Error(err)
+		}
+		p.Stop()
+	}
 	var in struct {
 		Lost bool
 		SAs  []struct{ SPI string }
