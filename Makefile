@@ -18,7 +18,7 @@ IN_DEBIAN := $(LAB) exec -system -with $(PROGRAM):/usr/bin/xfrm-plan -with $(CUR
 
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: all man demo test test-host test-lab test-kernel test-system fuzz bench bench-engine lint lab build clean
+.PHONY: all man demo test test-host test-lab test-kernel test-system test-ike fuzz bench bench-engine lint lab build clean
 
 all: build
 
@@ -54,7 +54,11 @@ test-kernel: build lab
 # The longest first: two machines run at a time, and neither should be left waiting for the other at the end.
 IN_SYSTEM := $(addprefix ./test/netns/,examples scenario inventory codec crash smoke)
 test-system: build lab
-	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 8m $(IN_SYSTEM)
+	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 12m $(IN_SYSTEM)
+
+## test-ike: every variant of the scenarios with IKE daemons; make test runs the first of each
+test-ike: build lab
+	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 30m -run 'Daemon|Lost|Follow|ChildSAs|ProgramOf|Libreswan|Way' ./test/netns/scenario -args -thorough
 
 ## soak: what make test does a little of, at length: 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
 soak: soak-random soak-kills

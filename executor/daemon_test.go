@@ -31,6 +31,9 @@ type daemon struct {
 	fail     map[string]error // of Establish, by group
 	blocked  func() int       // counts blocks
 	open     int              // Child SAs that were set up for a lost one without a block
+	dies     string           // where the program that asks is killed
+	die      func()
+	began    func() // when it is first told to establish something; nil is nothing
 }
 
 func (d *daemon) String() string { return "the daemon" }
@@ -46,7 +49,30 @@ func (d *daemon) Check(context.Context, *ike.Move) error { return nil }
 // next is the SPI of the next SA.
 func (d *daemon) next() xfrm.SPI { return 0xd0000000 + xfrm.SPI(len(d.told)*2) }
 
-func (d *daemon) Establish(_ context.Context, m *ike.Move) (ike.ChildSA, error) {
+func (d *daemon) Establish(ctx context.Context, m *ike.Move) (ike.ChildSA, error) {
+	if d.began != nil {
+		d.began()
+	}
+	if d.killed("before establishing") {
+		return ike.ChildSA{}, xfrmtest.Killed
+	}
+	c, err := d.establish(ctx, m)
+	if d.killed("after establishing") {
+		return ike.ChildSA{}, xfrmtest.Killed
+	}
+	return c, err
+}
+
+// killed reports whether the program that asks is dead, and kills it if this is where that is to happen.
+func (d *daemon) killed(at string) bool {
+	if d.dies == at {
+		d.die()
+		return true
+	}
+	return false
+}
+
+func (d *daemon) establish(_ context.Context, m *ike.Move) (ike.ChildSA, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.told = append(d.told, fmt.Sprintf("establish %s at %v", m.Old[0].Child, m.Local))
@@ -85,7 +111,18 @@ func (d *daemon) install(like ike.ChildSA, local netip.Addr) ike.ChildSA {
 }
 
 // Retire deletes SAs where the daemon believes them to be.
-func (d *daemon) Retire(_ context.Context, old []ike.ChildSA) error {
+func (d *daemon) Retire(ctx context.Context, old []ike.ChildSA) error {
+	if d.killed("before retiring") {
+		return xfrmtest.Killed
+	}
+	err := d.retire(ctx, old)
+	if d.killed("after retiring") {
+		return xfrmtest.Killed
+	}
+	return err
+}
+
+func (d *daemon) retire(_ context.Context, old []ike.ChildSA) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range old {
@@ -284,5 +321,27 @@ func lose(nth int) xfrmtest.Fault {
 			}
 		}
 		return xfrmtest.Effect{}
+	}
+}
+
+// TestInterruptedWhileTheDaemonFollows: those that the daemon was at come to their end, no other is begun, and all are undone.
+func TestInterruptedWhileTheDaemonFollows(t *testing.T) {
+	const n = 40
+	b := newBench(t, n, nil)
+	d := owned(t, b, true, false)
+	ctx, cancel := context.WithCancel(t.Context())
+	d.began = cancel
+	r, err := executor.Run(ctx, b.plan, b.cfg)
+	if !errors.Is(err, executor.ErrInterrupted) || r.Count(executor.Undone) != n || b.tagged() != 0 {
+		t.Errorf("%v, %s", err, b.outcomes(r))
+	}
+	begun := 0
+	for _, told := range d.told {
+		if strings.HasPrefix(told, "establish") && strings.HasSuffix(told, "198.51.100.1") {
+			begun++
+		}
+	}
+	if begun == n {
+		t.Error("all were begun all the same")
 	}
 }

@@ -24,11 +24,11 @@ const (
 	GroupStuck   Kind = "group-stuck"   // neither old nor new: it stays blocked
 	GroupUnknown Kind = "group-unknown" // the kernel does not say what it is
 	GroupSkipped Kind = "group-skipped" // it changed since the plan was computed, or its place is held
+	WaveDone     Kind = "wave-done"
 
 	GroupFollowed    Kind = "group-followed"     // the IKE daemon is at the new addresses too
-	GroupNotFollowed Kind = "group-not-followed" // it could not be brought there; traffic flows all the same
+	GroupNotFollowed Kind = "group-not-followed" // it could not be brought there; the kernel is, and traffic flows all the same
 
-	WaveDone    Kind = "wave-done"
 	Note        Kind = "note"        // something that the operator should know
 	Interrupted Kind = "interrupted" // the run was told to stop; groups in flight have come to their end
 	Undoing     Kind = "undoing"     // the run brings back what it has done; Total is how many groups

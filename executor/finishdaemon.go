@@ -77,7 +77,18 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 	cancel()
 	lost := slices.ContainsFunc(moves, func(m ike.Move) bool { return m.Lost })
 	switch {
-	case errors.Is(err, ike.ErrAbsent), errors.Is(err, errors.ErrUnsupported):
+	case errors.Is(err, errors.ErrUnsupported): // a program that can only be told
+		got, failed := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
+		if failed != nil {
+			return got, failed
+		}
+		back := make([]ike.Move, len(moves))
+		for i := range moves {
+			back[i] = moves[i].Back(nil)
+		}
+		_, failed = c.follow(tx, back)
+		return got, notFollowedUnless(failed)
+	case errors.Is(err, ike.ErrAbsent):
 		got, failed := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
 		got.notes = append(got.notes, fmt.Sprintf("%v had been told of the new addresses and can't be asked about them now: see that it is at the old ones", c.part.Driver))
 		return got, failed
@@ -86,14 +97,25 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 	case len(now) == 0 && !lost:
 		return settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
 	}
-	if err := f.moveAlone(tx); err != nil {
-		return settled{}, err
+	forgotten, err := c.forgotten(moves)
+	if err != nil {
+		return settled{}, leftBehind(err, lost && len(now) == 0)
+	}
+	if len(forgotten) == 0 {
+		if err := f.moveAlone(tx); err != nil {
+			return settled{}, err
+		}
 	}
 	back := make([]ike.Move, len(moves))
 	for i := range moves {
 		m := moves[i]
 		back[i] = m.Back(nowOf(now, &m))
 		back[i].Lost = lost && len(now) == 0
+		for _, o := range m.Old {
+			if slices.ContainsFunc(forgotten, func(f ike.ChildSA) bool { return f.In == o.In }) {
+				back[i].Old = append(back[i].Old, o) // what is left of it in the kernel is nobody's
+			}
+		}
 	}
 	anew, err := c.establish(back)
 	if err != nil {
@@ -106,6 +128,24 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 	got, err := s.run()
 	got.notes = append(got.notes, fmt.Sprintf("%v is at the old addresses with it again%s", c.part.Driver, named(anew)))
 	return got, err
+}
+
+// forgotten lists what the daemon had before the run and doesn't have any more.
+func (c *companion) forgotten(moves []ike.Move) (all []ike.ChildSA, err error) {
+	ctx, cancel := c.limit()
+	defer cancel()
+	has, err := c.part.Driver.ChildSAs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range moves {
+		for _, o := range moves[i].Old {
+			if !slices.ContainsFunc(has, func(h ike.ChildSA) bool { return h.In == o.In && h.Out == o.Out }) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all, nil
 }
 
 // leftBehind says what it means that the daemon could not be brought back.

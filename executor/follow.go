@@ -56,8 +56,8 @@ func (r *run) intendDaemon(w *plan.Wave) error {
 	return nil
 }
 
-// follow has the daemon follow the groups of a wave that have moved.
-func (r *run) follow(w *plan.Wave) error {
+// follow has the daemon follow the groups of a wave that have moved. Cancelling ctx starts no other: those are undone with the run, or left behind.
+func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 	if r.cfg.IKE == nil || !r.cfg.IKE.Follow {
 		return nil
 	}
@@ -71,7 +71,14 @@ func (r *run) follow(w *plan.Wave) error {
 		}
 		workers.Go(func() error {
 			tx := &r.txs[gi]
-			now, err := r.companion().follow(tx, r.moves(gi))
+			var now []ike.ChildSA
+			err := ErrInterrupted
+			switch {
+			case ctx.Err() == nil:
+				now, err = r.companion().follow(tx, r.moves(gi))
+			case r.cfg.OnError == plan.OnErrorRollback:
+				return nil
+			}
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()

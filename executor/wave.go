@@ -69,7 +69,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 	}
 	// Groups that stay where they are want their daemon; those that are undone because of another one don't.
 	if r.cfg.OnError != plan.OnErrorRollback || ctx.Err() == nil && !stop() && failures == nil {
-		if err := r.follow(w); err != nil {
+		if err := r.follow(ctx, w); err != nil {
 			failures = multierror.Append(failures, err)
 		}
 	}

@@ -3,34 +3,42 @@ package ike
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// The places where charon listens unless it is told otherwise; the second is a name of the first on most systems.
-var viciSockets = []string{"/run/charon.vici", "/var/run/charon.vici"}
+// The places where daemons listen unless they are told otherwise; charon's second is a name of the first on most systems.
+var (
+	viciSockets  = []string{"/run/charon.vici", "/var/run/charon.vici"}
+	plutoSockets = []string{"/run/pluto/pluto.ctl"}
+)
 
 // Daemons lists the daemons that may run on this host: where the plan says, and where they listen by default. That one doesn't run shows when it is asked.
 func Daemons(r plan.Reestablish) (all []Driver) {
-	sockets := viciSockets
-	if r.Driver == plan.DriverVICI && r.Socket != "" {
-		sockets = append([]string{r.Socket}, viciSockets...)
+	for _, s := range existing(plan.DriverVICI, r, viciSockets) {
+		all = append(all, NewVICI(s))
+	}
+	for _, s := range existing(plan.DriverLibreswan, r, plutoSockets) {
+		all = append(all, NewLibreswan(s))
+	}
+	return all
+}
+
+// existing lists the sockets of a kind of daemon that are there, each one once.
+func existing(kind plan.Driver, r plan.Reestablish, sockets []string) (all []string) {
+	if r.Driver == kind && r.Socket != "" {
+		sockets = append([]string{r.Socket}, sockets...)
 	}
 	var seen []os.FileInfo
-next:
 	for _, s := range sockets {
 		info, err := os.Stat(s)
-		if err != nil {
+		if err != nil || slices.ContainsFunc(seen, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
 			continue
 		}
-		for _, other := range seen {
-			if os.SameFile(info, other) {
-				continue next
-			}
-		}
 		seen = append(seen, info)
-		all = append(all, NewVICI(s))
+		all = append(all, s)
 	}
 	return all
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -104,12 +106,17 @@ func (c *charon) serve(conn net.Conn) {
 	}
 }
 
-// commands lists what was asked for, without questions.
-func (c *charon) commands() (all []string) {
+// all lists what was asked.
+func (c *charon) all() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range c.asked {
-		if a != "list-sas" && a != "list-conns" {
+	return slices.Clone(c.asked)
+}
+
+// commands lists what was asked for, without questions.
+func (c *charon) commands() (all []string) {
+	for _, a := range c.all() {
+		if !strings.HasPrefix(a, "list-") {
 			all = append(all, a)
 		}
 	}

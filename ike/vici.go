@@ -14,10 +14,13 @@ import (
 
 // VICI is strongSwan's charon, asked through the socket of its plugin vici. Each question has a connection of its own: one that was broken
 // off can't be mistaken for the next one's answer.
-type VICI struct{ socket string }
+type VICI struct {
+	socket string
+	loaded loaded
+}
 
 // NewVICI returns the driver for the charon that listens at the socket, a path.
-func NewVICI(socket string) *VICI { return &VICI{socket} }
+func NewVICI(socket string) *VICI { return &VICI{socket: socket} }
 
 // String names the daemon.
 func (v *VICI) String() string { return "strongSwan at " + v.socket }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/strongswan/govici/vici"
 )
@@ -80,12 +82,17 @@ func fit(addrs []string, a netip.Addr) int {
 // successor picks the connection and child that Establish brings up: at the new addresses, with the traffic selectors and the mode of the
 // old one. Of several the one that says most about addresses, then the one whose child has the old one's name.
 func (v *VICI) successor(ctx context.Context, m *Move) (*conn, error) {
-	if len(m.Old) == 0 {
-		return nil, fmt.Errorf("%v: group %s has no Child SA of its", v, m.Group)
-	}
 	all, err := v.conns(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return v.pick(all, m)
+}
+
+// pick picks it of those that are loaded.
+func (v *VICI) pick(all []conn, m *Move) (*conn, error) {
+	if len(m.Old) == 0 {
+		return nil, fmt.Errorf("%v: group %s has no Child SA of its", v, m.Group)
 	}
 	old := m.Old[0]
 	mode, localTS, remoteTS := strings.ToUpper(old.Mode.String()), old.LocalTS, old.RemoteTS
@@ -133,6 +140,32 @@ func (v *VICI) successor(ctx context.Context, m *Move) (*conn, error) {
 
 // Check looks for the successor.
 func (v *VICI) Check(ctx context.Context, m *Move) error {
-	_, err := v.successor(ctx, m)
+	all, err := v.loaded.get(func() ([]conn, error) { return v.conns(ctx) })
+	if err == nil {
+		_, err = v.pick(all, m)
+	}
 	return err
+}
+
+// loaded keeps the connections for the moment that a plan is checked: it asks once for each of its Child SAs.
+type loaded struct {
+	mu  sync.Mutex // guards everything below
+	at  time.Time
+	all []conn
+}
+
+// A list that is this old is asked for anew: long enough for thousands of checks, too short for an operator to load what was missing.
+const loadedFor = time.Second
+
+func (l *loaded) get(list func() ([]conn, error)) ([]conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all != nil && time.Since(l.at) < loadedFor {
+		return l.all, nil
+	}
+	all, err := list()
+	if err == nil {
+		l.at, l.all = time.Now(), all
+	}
+	return all, err
 }

@@ -124,7 +124,11 @@ func (v *VICI) await(ctx context.Context, next *conn, m *Move) (*ChildSA, error)
 
 // up returns the youngest Child SA of the successor that is up at the new addresses and isn't one of the old ones, or nil.
 func (v *VICI) up(ctx context.Context, next *conn, m *Move) (*ChildSA, error) {
-	all, err := v.ChildSAs(ctx)
+	in := vici.NewMessage()
+	if err := in.Set("ike", next.connection); err != nil {
+		return nil, err
+	}
+	all, err := v.childSAs(ctx, in)
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,11 @@ import (
 )
 
 // ChildSAs lists what charon has.
-func (v *VICI) ChildSAs(ctx context.Context) ([]ChildSA, error) {
-	_, events, err := v.ask(ctx, "list-sas", "list-sa", nil)
+func (v *VICI) ChildSAs(ctx context.Context) ([]ChildSA, error) { return v.childSAs(ctx, nil) }
+
+// childSAs lists those that a question is about.
+func (v *VICI) childSAs(ctx context.Context, in *vici.Message) ([]ChildSA, error) {
+	_, events, err := v.ask(ctx, "list-sas", "list-sa", in)
 	if err != nil {
 		return nil, err
 	}

@@ -189,7 +189,7 @@ const (
 // Reestablish says who brings a lost Child SA up again. The empty Driver means that the plan does not say.
 type Reestablish struct {
 	Driver  Driver
-	Socket  string   // vici: path of charon's socket
+	Socket  string   // vici: path of charon's socket; libreswan: of pluto's
 	Command []string // command: program and arguments
 	Timeout time.Duration
 	// AcceptLoss lets a plan with onExist: reestablish move SAs that no IKE daemon owns (unowned: accept-loss).

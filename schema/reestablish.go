@@ -8,9 +8,10 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/plan"
 )
 
+// defaultSockets are where the daemons listen unless they were told otherwise.
+var defaultSockets = map[plan.Driver]string{plan.DriverVICI: "/run/charon.vici", plan.DriverLibreswan: "/run/pluto/pluto.ctl"}
+
 const (
-	// defaultSocket is where charon listens unless it was told otherwise.
-	defaultSocket = "/run/charon.vici"
 	// defaultReestablishTimeout is beyond the time that charon retries an unanswered message before most give up on it.
 	defaultReestablishTimeout = time.Minute
 	// longestSocketPath is what fits into sockaddr_un with its terminating zero (unix(7)).
@@ -49,8 +50,8 @@ func (l *loader) reestablish(n *yaml.Node, r *plan.Reestablish) {
 		}
 		return
 	}
-	if socket := l.good(n, "socket"); socket != nil && r.Driver != plan.DriverVICI {
-		l.refuse(socket, driverMismatch, "the driver "+string(r.Driver)+" has no socket", "remove socket, or write driver: vici")
+	if socket := l.good(n, "socket"); socket != nil && defaultSockets[r.Driver] == "" {
+		l.refuse(socket, driverMismatch, "the driver "+string(r.Driver)+" has no socket", "remove socket, or write driver: vici or libreswan")
 	}
 	command := l.good(n, "command")
 	if command != nil && r.Driver != plan.DriverCommand {
@@ -59,8 +60,8 @@ func (l *loader) reestablish(n *yaml.Node, r *plan.Reestablish) {
 	if child(n, "command") == nil && r.Driver == plan.DriverCommand {
 		l.note(driver, driverMismatch, "the driver command without a command", "add command: [/usr/local/bin/bring-up]")
 	}
-	if r.Driver == plan.DriverVICI && r.Socket == "" {
-		r.Socket = defaultSocket
+	if r.Socket == "" {
+		r.Socket = defaultSockets[r.Driver]
 	}
 	if child(n, "timeout") == nil {
 		r.Timeout = defaultReestablishTimeout

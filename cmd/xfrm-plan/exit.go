@@ -41,7 +41,7 @@ var exitMeanings = []struct {
 	{exitRefused, "refused: conflict, drift since the plan was saved, or something that the plan has to decide"},
 	{exitBusy, "another run holds the lock, or an unfinished run needs `recover` first"},
 	{exitUndone, "failed and undone: the kernel is as before"},
-	{exitNotUndone, "failed and not undone: something stays blocked or lost; the report lists it"},
+	{exitNotUndone, "failed and not undone: something stays blocked or lost, or its IKE daemon is left behind; the report lists it"},
 	{exitUnconfirmed, "not confirmed in time, undone"},
 	{exitInterrupted, "interrupted, undone"},
 }

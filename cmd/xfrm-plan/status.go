@@ -63,7 +63,7 @@ type standing struct {
 	Undone     int       `json:"undone,omitempty"`
 	Blocked    int       `json:"blocked,omitempty"`
 	Unknown    int       `json:"unknown,omitempty"`
-	Behind     int       `json:"notFollowed,omitempty"`
+	Behind     int       `json:"notFollowed,omitempty"` // groups that have moved without their IKE daemon
 	Groups     int       `json:"groups"`
 	Unreadable string    `json:"unreadable,omitempty"`
 }

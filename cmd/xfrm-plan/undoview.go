@@ -53,10 +53,12 @@ func (v *undoView) line(e executor.Event) string {
 		return fmt.Sprintf("[%d/%d] %s: the kernel holds no sign of it; left as it is", e.Done, e.Total, e.Group)
 	case executor.Note:
 		return fmt.Sprintf("%s: note: %s", e.Group, e.Text)
-	case executor.GroupUnknown:
-		return paint.Red(fmt.Sprintf("[%d/%d] %s: NOT KNOWN: %s", e.Done, e.Total, e.Group, e.Text))
+	case executor.GroupFollowed:
+		return fmt.Sprintf("%s: %s", e.Group, e.Text)
 	case executor.GroupNotFollowed:
 		return paint.Red(fmt.Sprintf("[%d/%d] %s: its IKE daemon is NOT where it should be: %s", e.Done, e.Total, e.Group, e.Text))
+	case executor.GroupUnknown:
+		return paint.Red(fmt.Sprintf("[%d/%d] %s: NOT KNOWN: %s", e.Done, e.Total, e.Group, e.Text))
 	case executor.GroupStuck:
 		return paint.Red(fmt.Sprintf("[%d/%d] %s: NOT settled, its traffic stays blocked: %s", e.Done, e.Total, e.Group, e.Text))
 	}

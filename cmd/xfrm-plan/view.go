@@ -99,6 +99,9 @@ func (v *textView) line(l *lane, e executor.Event) string {
 	case executor.GroupSkipped:
 		return v.paint.Yellow(fmt.Sprintf("%s: not touched: %s", e.Group, e.Text))
 	case executor.GroupFollowed:
+		if v.quiet {
+			return ""
+		}
 		return fmt.Sprintf("%s: %s", e.Group, e.Text)
 	case executor.GroupNotFollowed:
 		return v.paint.Red(fmt.Sprintf("%s: moved, but its IKE daemon does NOT follow: %s", e.Group, e.Text))

@@ -121,7 +121,7 @@ const onLoss = "onExist: reestablish\nike: {follow: none}"
 // TestLostSAIsSetUpAgain loses an SA in the middle of a transaction, the inbound and the outbound one. The daemon sets the Child SA up at the new
 // addresses, and until it has, nothing leaves.
 func TestLostSAIsSetUpAgain(t *testing.T) {
-	for i, name := range []string{"inbound", "outbound"} {
+	for i, name := range []string{"inbound", "outbound"}[:thin(1, 2)] {
 		t.Run(name, func(t *testing.T) {
 			n := build(t)
 			if err := n.StartIKE(); err != nil {

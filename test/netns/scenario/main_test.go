@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,17 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/test/netns/kernel"
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
+
+// thorough is for make test-ike: each scenario with a daemon takes half a minute.
+var thorough = flag.Bool("thorough", false, "every variant of the scenarios with IKE daemons, not only the first of each")
+
+// thin is how many variants of a scenario are run.
+func thin(few, all int) int {
+	if *thorough {
+		return all
+	}
+	return few
+}
 
 func TestMain(m *testing.M) {
 	_, missing := exec.LookPath(topo.Program)

@@ -14,11 +14,12 @@ import (
 )
 
 // daemonConf keeps charon to itself: a socket and a log of its own, no routes (the gateways have them), and no reaction to addresses
-// that come and go. The plugins are those that a pre-shared key and AES-GCM need; each one costs start-up time.
+// that come and go. What a peer has begun and given up is forgotten after seconds. The plugins are those that a pre-shared key and AES-GCM need; each one costs start-up time.
 const daemonConf = `
 charon-systemd {
 	load = random nonce openssl kernel-netlink socket-default vici
 	install_routes = no
+	half_open_timeout = 5
 	plugins {
 		vici { socket = unix://%[1]s/charon.vici }
 		kernel-netlink { roam_events = no }
@@ -32,38 +33,6 @@ charon-systemd {
 	}
 }
 swanctl { load = random openssl }
-`
-
-// connection is the same tunnel seen from either side. Nothing of it happens by itself: no MOBIKE, no dead peer detection, and no rekeying
-// while anybody watches.
-const connection = `
-connections {
-	%[7]s {
-		version = 2
-		local_addrs = %[1]s
-		remote_addrs = %[2]s
-		mobike = no
-		rekey_time = 24h
-		%[8]s
-		proposals = aes256gcm16-prfsha256-ecp256
-		local {
-			auth = psk
-			id = %[3]s
-		}
-		remote {
-			auth = psk
-			id = %[4]s
-		}
-		children {
-			lan {
-				local_ts = %[5]s
-				remote_ts = %[6]s
-				rekey_time = 24h
-				esp_proposals = aes256gcm16
-			}
-		}
-	}
-}
 `
 
 const secrets = `
@@ -89,7 +58,7 @@ type daemon struct {
 func (n *Network) StartIKE() error {
 	secret := fmt.Sprintf(secrets, rand.Text())
 	for _, ns := range Gateways {
-		if err := n.startDaemon(ns, connectionOf(ns, LeftISPA, RightISP, "site", "")+secret); err != nil {
+		if err := n.startDaemon(ns, site("site", LeftISPA, RightISP, "").conf(ns)+secret); err != nil {
 			return err
 		}
 	}
@@ -102,13 +71,9 @@ func (n *Network) StartIKE() error {
 	return err
 }
 
-// connectionOf is a connection as one of the gateways has it, with more settings if there are any.
-func connectionOf(ns Namespace, left, right netip.Addr, name, more string) string {
-	const leftTS, rightTS = "10.1.0.0/24,fd01::/64", "10.2.0.0/24,fd02::/64"
-	if ns == Left {
-		return fmt.Sprintf(connection, left, right, Left, Right, leftTS, rightTS, name, more)
-	}
-	return fmt.Sprintf(connection, right, left, Right, Left, rightTS, leftTS, name, more)
+// site is the tunnel of StartIKE between addresses of one's choice, with more settings if there are any.
+func site(name string, left, right netip.Addr, more string) Tunnel {
+	return Tunnel{Name: name, Left: left, Right: right, Settings: more, Children: []Child{{Name: "lan", Left: "10.1.0.0/24,fd01::/64", Right: "10.2.0.0/24,fd02::/64"}}}
 }
 
 // Socket is where a gateway's charon is asked.
@@ -117,16 +82,27 @@ func (n *Network) Socket(ns Namespace) string { return filepath.Join(n.dir, stri
 // LoadSuccessor loads a second connection on both gateways, beside the first: the same tunnel at other addresses. Nothing is brought up.
 func (n *Network) LoadSuccessor(name string, left, right netip.Addr, more string) error {
 	for _, ns := range Gateways {
-		// Loading unloads what is not in the file, so that the first connection has to be in it too.
-		file := filepath.Join(n.dir, string(ns), "successor.conf")
-		if err := os.WriteFile(file, []byte("include swanctl.conf\n"+connectionOf(ns, left, right, name, more)), 0o600); err != nil {
-			return err
-		}
-		if _, err := n.Swanctl(ns, "--load-conns", "--file", file); err != nil {
+		if err := n.LoadBeside(ns, site(name, left, right, more).conf(ns)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// LoadBeside loads what a gateway has been given before, and more.
+func (n *Network) LoadBeside(ns Namespace, conf string) error {
+	// Loading unloads what is not in the file, so that what is there has to be in it too.
+	dir := filepath.Join(n.dir, string(ns))
+	file := filepath.Join(dir, "swanctl.conf")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, append(before, conf...), 0o600); err != nil {
+		return err
+	}
+	_, err = n.Swanctl(ns, "--load-conns", "--file", file)
+	return err
 }
 
 func (n *Network) startDaemon(ns Namespace, conf string) error {

@@ -20,8 +20,11 @@ type Watch struct {
 // steady is how many pings of each family have to be answered before something is done, and after.
 const steady = 20
 
-// Watch begins to watch. When it returns both pings have been answered a number of times.
-func (n *Network) Watch() (*Watch, error) {
+// Watch begins to watch, with pings to the clients, by default to both. When it returns all have been answered a number of times.
+func (n *Network) Watch(clients ...string) (*Watch, error) {
+	if clients == nil {
+		clients = []string{Client4, Client6}
+	}
 	w := &Watch{network: n, listeners: make(map[Namespace]*Listener), before: make(map[Namespace]Snapshot)}
 	for _, ns := range Gateways {
 		l, err := Listen(ns)
@@ -37,7 +40,7 @@ func (n *Network) Watch() (*Watch, error) {
 		}
 		w.captures = append(w.captures, c)
 	}
-	for _, to := range []string{Client4, Client6} {
+	for _, to := range clients {
 		p, err := StartPing(to)
 		if err != nil {
 			return nil, err

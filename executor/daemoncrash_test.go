@@ -1,0 +1,97 @@
+package executor_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
+)
+
+// TestKilledWhileTheDaemonIsTold kills the run at each point at which a daemon is told something, for a group that follows and for one that has lost an
+// SA, and settles it either way with what the journal says. Then kernel and daemon are at one end, together.
+func TestKilledWhileTheDaemonIsTold(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		for _, at := range []string{"before establishing", "after establishing", "before retiring", "after retiring"} {
+			for _, towards := range []executor.Outcome{executor.Done, executor.Undone} {
+				name := at + ", follows, " + string(towards)
+				if lost {
+					name = at + ", lost, " + string(towards)
+				}
+				t.Run(name, func(t *testing.T) {
+					b, d := killed(t, lost, at)
+					finishKilled(t, b, d, towards)
+					finishKilled(t, b, d, towards) // and once more: nothing is left to do
+				})
+			}
+		}
+	}
+}
+
+// killed is a bench whose run was killed.
+func killed(t *testing.T, lost bool, at string) (*bench, *daemon) {
+	t.Helper()
+	b := newBench(t, 1, nil)
+	fault := func(xfrmtest.At) xfrmtest.Effect { return xfrmtest.Effect{} }
+	if lost {
+		fault = lose(0)
+	}
+	p := new(xfrmtest.Process)
+	b.cfg.Conn = xfrm.NewConn(p.Socket(b.k.Socket(), fault))
+	d := owned(t, b, !lost, lost)
+	note := b.cfg.IKE.Note
+	b.cfg.IKE.Note = func(n ...ike.Note) error {
+		if !p.Alive() {
+			return xfrmtest.Killed
+		}
+		return note(n...)
+	}
+	d.dies, d.die = at, p.Kill
+	if _, err := executor.Run(t.Context(), b.plan, b.cfg); err == nil || p.Alive() {
+		t.Fatalf("the run was not killed: %v", err)
+	}
+	d.dies = ""
+	return b, d
+}
+
+// finishKilled does what recover does, with the journal's last word on the daemon.
+func finishKilled(t *testing.T, b *bench, d *daemon, towards executor.Outcome) {
+	t.Helper()
+	last := b.notes[len(b.notes)-1]
+	conn := b.k.Dial()
+	defer conn.Close()
+	txs := []executor.Transaction{executor.NewTransaction(&b.plan.Groups[0])}
+	r, err := executor.Finish(t.Context(), txs, towards, executor.Config{
+		Conn: conn, Journal: &b.journal, Run: "test", Emit: func(executor.Event) {},
+		IKE: &ike.Part{
+			Driver: d, Follow: last.Follow, OnLoss: last.OnLoss, Config: plan.Reestablish{Timeout: 5 * time.Second},
+			Moves: [][]ike.Move{slices.Clone(last.Moves)}, Steps: []ike.Step{last.Step},
+			Note: func(n ...ike.Note) error { b.notes = append(b.notes, n...); return nil },
+		},
+	})
+	where := "198.51.100.1"
+	if towards == executor.Undone {
+		where = "192.0.2.1"
+	}
+	sas := b.k.Snapshot().SAs
+	if err != nil || r.Unsettled() != 0 || b.at(0) != where || len(sas) != 2 || b.tagged() != 0 {
+		t.Errorf("%v, %s: at %s with %d SAs, %d tagged, want 2 at %s", err, b.outcomes(r), b.at(0), len(sas), b.tagged(), where)
+	}
+	if len(d.children) != 1 || d.children[0].Local.String() != where {
+		t.Errorf("the daemon has %v", d.children)
+	}
+	for _, sa := range sas {
+		if len(d.children) == 1 && sa.ID.SPI != d.children[0].In && sa.ID.SPI != d.children[0].Out {
+			t.Errorf("SA %v is not the daemon's", sa.ID)
+		}
+	}
+	for _, p := range b.k.Snapshot().Policies {
+		if len(p.Templates) != 1 || p.Templates[0].SrcIP().String() != where && p.Templates[0].DstIP().String() != where {
+			t.Errorf("policy %v %v is not at %s", p.Dir, p.Sel, where)
+		}
+	}
+}

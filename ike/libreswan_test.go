@@ -1,0 +1,156 @@
+package ike
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// recorded is what libreswan 5.2's whack printed in the lab.
+func recorded(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "libreswan", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var siteUp = ChildSA{
+	Connection: "site", ID: "2", IKE: "1", Up: true, Proto: xfrm.ProtoESP,
+	Local: netip.MustParseAddr("192.0.2.1"), Remote: netip.MustParseAddr("203.0.113.1"), In: 0x7ee0b1b3, Out: 0xa1da67d7,
+}
+
+func TestStatesOfLibreswan(t *testing.T) {
+	for _, tt := range []struct {
+		name, out string
+		want      []ChildSA
+	}{
+		{"a tunnel that is up", recorded(t, "up.showstates"), []ChildSA{siteUp}},
+		{"beside an attempt that has no SPIs yet", recorded(t, "attempt.showstates"), []ChildSA{siteUp}},
+		{"none", "", nil},
+		{"an instance behind NAT", `#7: "road"[3] 203.0.113.9:4500 ESTABLISHED_CHILD_SA (established Child SA); REKEY in 1s; newest; IKE SA #6; idle;
+#7: "road"[3] 203.0.113.9 esp.1@203.0.113.9 esp.2@192.0.2.1 tun.0@203.0.113.9 tun.0@192.0.2.1 Traffic: ESPin=0B
+`, []ChildSA{{
+			Connection: "road[3]", ID: "7", IKE: "6", Up: true, Proto: xfrm.ProtoESP,
+			Local: netip.MustParseAddr("192.0.2.1"), Remote: netip.MustParseAddr("203.0.113.9"), In: 2, Out: 1,
+		}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := parseStates(tt.out)
+			if err != nil || !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestStatesOfLibreswanThatAreNotUnderstood(t *testing.T) {
+	for _, line := range []string{
+		`#2: what is this`,
+		`#2: "site" esp.123456789@203.0.113.1 esp.7ee0b1b3@192.0.2.1 Traffic:`,
+		`#2: "site" esp.1@203.0.113.1 esp.2@192.0.2.1 esp.3@192.0.2.1 Traffic:`,
+		`#2: "site" esp.1@somewhere esp.2@192.0.2.1 Traffic:`,
+	} {
+		if got, err := parseStates(line + "\n"); err == nil {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+}
+
+func TestConnectionsOfLibreswan(t *testing.T) {
+	got, err := parseConns(recorded(t, "up.connectionstatus"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &plutoConn{
+		name: "site", local: siteUp.Local, remote: siteUp.Remote, mode: xfrm.ModeTunnel, initiates: true,
+		localTS: []string{"10.1.0.0/24"}, remoteTS: []string{"10.2.0.0/24"},
+	}
+	if len(got) != 1 || !reflect.DeepEqual(got["site"], want) {
+		t.Errorf("%+v", got["site"])
+	}
+}
+
+// pluto is a whack that prints what a file of the question's name has in it, and notes what it was asked.
+func pluto(t *testing.T, answers map[string]string) (l *Libreswan, asked func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	for question, answer := range answers {
+		if err := os.WriteFile(filepath.Join(dir, question), []byte(answer), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := fmt.Sprintf("#!/bin/sh\nshift 2\necho \"$@\" >> %[1]s/asked\n[ ! -e %[1]s/do$1 ] || . %[1]s/do$1\n[ ! -e %[1]s/$1 ] || cat %[1]s/$1\n", dir)
+	whack := filepath.Join(dir, "whack")
+	if err := os.WriteFile(whack, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &Libreswan{socket: "/nowhere/pluto.ctl", whack: whack}, func() string {
+		b, _ := os.ReadFile(filepath.Join(dir, "asked"))
+		return string(b)
+	}
+}
+
+// asSuccessor is what pluto says of site, of another connection at other addresses.
+func asSuccessor(s, name, local string) string {
+	return strings.NewReplacer(`"site"`, `"`+name+`"`, "192.0.2.1", local).Replace(s)
+}
+
+func plutoMove() *Move {
+	old := siteUp
+	old.Mode, old.LocalTS, old.RemoteTS, old.Initiator = xfrm.ModeTunnel, []string{"10.1.0.0/24"}, []string{"10.2.0.0/24"}, true
+	return &Move{Group: "g", Old: []ChildSA{old}, Local: netip.MustParseAddr("198.51.100.1"), Remote: netip.MustParseAddr("203.0.113.1")}
+}
+
+func TestSuccessorInLibreswan(t *testing.T) {
+	site := strings.ReplaceAll(recorded(t, "up.connectionstatus"), "+UP+", "+UP+OVERLAPIP+")
+	b := asSuccessor(site, "site-b", "198.51.100.1")
+	for _, tt := range []struct{ name, conns, says string }{
+		{"one", site + b, ""},
+		{"one that may not share its subnets", site + strings.ReplaceAll(b, "OVERLAPIP+", ""), "overlapip=yes"},
+		{"none", site, "no connection from 198.51.100.1 to 203.0.113.1"},
+		{"other subnets", site + strings.ReplaceAll(b, "10.2.0.0/24", "10.3.0.0/24"), "no connection"},
+		{"transport mode", site + strings.ReplaceAll(b, "TUNNEL+", ""), "no connection"},
+		{"two", site + b + asSuccessor(site, "site-c", "198.51.100.1"), "site-b, site-c"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, _ := pluto(t, map[string]string{"--connectionstatus": tt.conns})
+			err := l.Check(within(t, 5*time.Second), plutoMove())
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestLibreswanIsAbsent(t *testing.T) {
+	l := &Libreswan{socket: "/nowhere", whack: "/nowhere/whack"}
+	if _, err := l.ChildSAs(within(t, 5*time.Second)); !errors.Is(err, ErrAbsent) {
+		t.Error(err)
+	}
+	l, _ = pluto(t, map[string]string{"do--showstates": "echo 'whack: Pluto is not running (no \"/nowhere\")' >&2; exit 1"})
+	if _, err := l.ChildSAs(within(t, 5*time.Second)); !errors.Is(err, ErrAbsent) {
+		t.Error(err)
+	}
+}
+
+func TestLibreswanHangs(t *testing.T) {
+	l, _ := pluto(t, map[string]string{"do--showstates": "sleep 100"})
+	start := time.Now()
+	_, err := l.ChildSAs(within(t, 200*time.Millisecond))
+	if err == nil || !strings.Contains(err.Error(), "did not answer in time") {
+		t.Error(err)
+	}
+	if since := time.Since(start); since > 30*time.Second {
+		t.Error("it took", since)
+	}
+}

@@ -1,0 +1,232 @@
+//go:build lab
+
+package scenario
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
+)
+
+const overlap = "overlapip=yes"
+
+// plutoPlan is ikePlan for a gateway with libreswan.
+func plutoPlan(t *testing.T, n *topo.Network, ns topo.Namespace, from, to fmt.Stringer, more string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "plan.yaml")
+	text := fmt.Sprintf("apiVersion: xfrm-plan/v1\nkind: Renumbering\nmetadata: {name: scenario}\nrenumber: [{from: %v, to: %v}]\n"+
+		"reestablish: {driver: libreswan, socket: %s}\n%s\n", from, to, n.ControlSocket(ns), more)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// plutos starts libreswan in both gateways with a tunnel that is up.
+func plutos(t *testing.T) *topo.Network {
+	t.Helper()
+	n := build(t)
+	if err := n.StartLibreswan(overlap); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := n.Whack(topo.Left, "--initiate", "--name", "site"); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, n.PlutoLog(topo.Left))
+	}
+	return n
+}
+
+// observePlutos watches IPv4, which is all that the tunnel carries. Packets may ask for an SA: when a connection goes, pluto leaves a policy that makes the
+// next packet bring up another.
+func observePlutos(t *testing.T, n *topo.Network, move func()) {
+	t.Helper()
+	w, err := n.Watch(topo.Client4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	move()
+	o, err := w.Stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range o.ChecksWithDaemon(topo.MoveISPChange) {
+		if !strings.Contains(c.What, "IPv6") && !strings.Contains(c.What, "ACQUIRE") {
+			report(t, c)
+		}
+	}
+}
+
+// TestLibreswanOwnsItsSAs has what keeps a plan from being applied to libreswan's SAs, and moves them with the operator's word that he sees to pluto, to the
+// other ISP and back.
+func TestLibreswanOwnsItsSAs(t *testing.T) {
+	n := plutos(t)
+	before := snap(t)
+	refused := func(more string, says ...string) {
+		t.Helper()
+		expect(t, applyPlan(t, n, topo.Left, plutoPlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, more)), 5, says...)
+	}
+	refused("", "ike-owned", "libreswan at", "site", "follow: none")
+	refused("ike: {follow: reestablish}", "ike-no-successor", "198.51.100.1")
+	if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, ""); err != nil {
+		t.Fatal(err)
+	}
+	refused("ike: {follow: reestablish}", "ike-no-successor", "overlapip=yes")
+	if err := snap(t).Same(before); err != nil {
+		t.Error(err)
+	}
+	observePlutos(t, n, func() {
+		for _, way := range [][2]fmt.Stringer{{topo.LeftISPA, topo.LeftISPB}, {topo.LeftISPB, topo.LeftISPA}} {
+			for _, ns := range topo.Gateways {
+				expect(t, applyPlan(t, n, ns, plutoPlan(t, n, ns, way[0], way[1], "ike: {follow: none}")), 0)
+			}
+		}
+	})
+	if t.Failed() {
+		dumpPlutos(t, n)
+	}
+}
+
+// TestLibreswanFollowsUnderTraffic has pluto on both gateways follow, a second apart in either order, and then rekey and look for its peer at the new addresses.
+func TestLibreswanFollowsUnderTraffic(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		order [2]topo.Namespace
+	}{
+		{"the one that moves first", [2]topo.Namespace{topo.Left, topo.Right}},
+		{"its peer first", [2]topo.Namespace{topo.Right, topo.Left}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := plutos(t)
+			if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap+"\n\tdpddelay=1"); err != nil {
+				t.Fatal(err)
+			}
+			observePlutos(t, n, func() {
+				var both sync.WaitGroup
+				for i, ns := range tt.order {
+					both.Go(func() {
+						time.Sleep(time.Duration(i) * time.Second)
+						expect(t, applyPlan(t, n, ns, plutoPlan(t, n, ns, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
+					})
+				}
+				both.Wait()
+			})
+			plutosAgree(t, n)
+			for _, ns := range topo.Gateways {
+				plutoLives(t, n, ns)
+			}
+			plutosAgree(t, n)
+			if t.Failed() {
+				dumpPlutos(t, n)
+			}
+		})
+	}
+}
+
+// TestLibreswanSetsUpWhatIsLost loses an SA in the middle of a transaction.
+func TestLibreswanSetsUpWhatIsLost(t *testing.T) {
+	n := plutos(t)
+	if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap); err != nil {
+		t.Fatal(err)
+	}
+	observePlutos(t, n, func() {
+		r := applyFaulty(t, n, plutoPlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, onLoss), loses(0))
+		if g := r.Groups[0]; g.Outcome != executor.Done || !strings.Contains(strings.Join(g.Problems, " "), "lost on purpose") {
+			t.Errorf("the report says %+v", g)
+		}
+	})
+	plutosAgree(t, n)
+	if t.Failed() {
+		dumpPlutos(t, n)
+	}
+}
+
+var plutoSPI = regexp.MustCompile(` esp\.([0-9a-f]+)@`)
+
+// plutosAgree makes sure that the plutos list exactly the SAs that the kernels have, and that nothing has the old address.
+func plutosAgree(t *testing.T, n *topo.Network) {
+	t.Helper()
+	gone := topo.LeftISPA.String()
+	for _, ns := range topo.Gateways {
+		var listed string
+		var s topo.Snapshot
+		err := topo.Until(60*time.Second, func() (bool, error) {
+			var err error
+			if listed, err = n.Whack(ns, "--showstates"); err != nil {
+				return false, err
+			}
+			if s, err = topo.Snap(ns); err != nil {
+				return false, err
+			}
+			var spis []string
+			for _, m := range plutoSPI.FindAllStringSubmatch(listed, -1) {
+				spis = append(spis, strings.Repeat("0", 8-len(m[1]))+m[1])
+			}
+			slices.Sort(spis)
+			return slices.Equal(spis, spisIn(s.SAs)) && len(spis) >= 2 && !strings.Contains(listed, gone), nil
+		})
+		if err != nil {
+			t.Errorf("%s: pluto and the kernel don't agree: %v\n%s\n%+v", ns, err, listed, s.SAs)
+		}
+		for _, sa := range s.SAs {
+			if sa.Src.String() == gone || sa.Dst.String() == gone {
+				t.Errorf("%s: an SA %v > %v", ns, sa.Src, sa.Dst)
+			}
+		}
+		tunnels := 0
+		for _, p := range s.Policies {
+			if strings.Contains(p.Template, gone) || p.Action != "allow" || p.UID != 0 {
+				t.Errorf("%s: policy %v", ns, p)
+			}
+			if strings.Contains(p.Template, topo.LeftISPB.String()) {
+				tunnels++
+			}
+		}
+		if tunnels != 3 {
+			t.Errorf("%s: %d policies of the tunnel's are at the new address, want 3 (out, in, fwd): %v", ns, tunnels, s.Policies)
+		}
+	}
+}
+
+// plutoLives has pluto rekey the Child SA where it is now, and waits until it has looked for its peer there.
+func plutoLives(t *testing.T, n *topo.Network, ns topo.Namespace) {
+	t.Helper()
+	if out, err := n.Whack(ns, "--rekey-child", "--name", successor); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	p, err := topo.StartPing(topo.Client4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	if err := p.Answered(20, 20*time.Second); err != nil {
+		t.Errorf("after a rekey by %s: %v", ns, err)
+	}
+	err = topo.Until(40*time.Second, func() (bool, error) {
+		listed, err := n.Whack(ns, "--showstates")
+		return strings.Contains(listed, "LIVENESS in"), err
+	})
+	if err != nil {
+		t.Errorf("%s does not look for its peer: %v", ns, err)
+	}
+}
+
+func dumpPlutos(t *testing.T, n *topo.Network) {
+	t.Helper()
+	for _, ns := range topo.Gateways {
+		log := n.PlutoLog(ns)
+		if at := strings.Index(log, `"site": added`); at > 0 {
+			log = log[at:]
+		}
+		states, _ := n.Whack(ns, "--showstates")
+		spd, _ := ns.Run("ip", "-o", "xfrm", "policy", "list", "dir", "out")
+		t.Logf("pluto of %s:\n%s\n%s\n%s", ns, log, states, spd)
+	}
+}
