@@ -46,7 +46,7 @@ test-host:
 	$(GO) test -buildvcs=false ./...
 
 test-lab: lab
-	$(GO) test -buildvcs=false -count=1 -tags labhost -parallel 2 ./test/netns/cmd/lab
+	$(GO) test -buildvcs=false -count=1 -tags labhost -parallel 2 ./test/netns/cmd/lab ./test/netns/crash/powercut
 
 test-kernel: build lab
 	$(ON_KERNEL) -exec '$(LAB) exec' ./test/netns/smoke ./test/netns/conform
@@ -59,6 +59,17 @@ test-system: build lab
 ## test-ike: every variant of the scenarios with IKE daemons; make test runs the first of each
 test-ike: build lab
 	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 30m -run 'Daemon|Lost|Follow|ChildSAs|ProgramOf|Libreswan|Way' ./test/netns/scenario -args -thorough
+
+## soak: what make test does a little of, at length: 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
+soak: soak-random soak-kills
+
+soak-random:
+	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestRandomFaults ./rollback -faultruns 100000 -faultfrom 1 -faultdoc testdata/sections/random.md
+	$(GO) run -buildvcs=false ./test/netns/bench/publish rollback/testdata/sections docs/soak.md
+
+soak-kills: build lab
+	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run TestRecoverBringsEverythingBackAfterKill ./test/netns/crash -args -crashes 300 -doc testdata/sections/kills.md
+	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/crash/testdata/sections docs/soak.md
 
 ## bench: figures of the real kernel, printed and written to docs/benchmarks.md; under half an hour
 bench: lab

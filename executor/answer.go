@@ -20,7 +20,7 @@ func answersOf(err error) []Answer {
 	if refusal, ok := err.(*xfrm.Error); ok { //nolint:errorlint // what is wrapped is walked below, all of it and not only the first
 		return []Answer{{refusal.Op, unix.ErrnoName(refusal.Errno), refusal.Reason}}
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the same
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []Answer
 		for _, err := range several.Unwrap() {
 			all = append(all, answersOf(err)...)

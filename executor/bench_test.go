@@ -71,10 +71,7 @@ func newBench(t *testing.T, n int, fault xfrmtest.Fault, waves ...plan.WaveSpec)
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	b.plan = plan.Compute(&plan.Document{
-		Renumber: []plan.Renumber{{From: netip.MustParsePrefix("192.0.2.1/32"), To: netip.MustParsePrefix("198.51.100.1/32")}},
-		Waves:    waves, IKE: plan.IKE{Follow: plan.FollowNone},
-	}, &plan.Inventory{SAs: sas, Policies: policies})
+	b.plan = plan.Compute(renumbering(waves...), &plan.Inventory{SAs: sas, Policies: policies})
 	if len(b.plan.Groups) != n {
 		t.Fatalf("%d groups, refused %v", len(b.plan.Groups), b.plan.Refusals)
 	}
@@ -88,6 +85,14 @@ func newBench(t *testing.T, n int, fault xfrmtest.Fault, waves ...plan.WaveSpec)
 	}
 	t.Cleanup(func() { b.cfg.Conn.Close() })
 	return b
+}
+
+// renumbering is the plan of a bench.
+func renumbering(waves ...plan.WaveSpec) *plan.Document {
+	return &plan.Document{
+		Renumber: []plan.Renumber{{From: netip.MustParsePrefix("192.0.2.1/32"), To: netip.MustParsePrefix("198.51.100.1/32")}},
+		Waves:    waves, IKE: plan.IKE{Follow: plan.FollowNone},
+	}
 }
 
 func (b *bench) outcomes(r *executor.Report) string {

@@ -57,7 +57,7 @@ func (a *attempt) check() error {
 		}
 	}
 	if len(changed) != 0 {
-		return fmt.Errorf("it changed since the plan was computed and was left alone: %w", errors.Join(changed...))
+		return fmt.Errorf("%w: %w", errChanged, errors.Join(changed...))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type followed struct {
 
 // moves is the daemon's part in a group, none for a group that isn't its.
 func (r *run) moves(gi int) []ike.Move {
-	if r.cfg.IKE == nil {
+	if r.cfg.IKE == nil || gi >= len(r.cfg.IKE.Moves) { // stragglers are nobody's
 		return nil
 	}
 	return r.cfg.IKE.Moves[gi]

@@ -60,17 +60,23 @@ type Report struct {
 
 // newReport is the report of a run that has not done anything yet.
 func newReport(run, plan string, txs []Transaction) Report {
-	r := Report{Run: run, Plan: plan, Started: time.Now(), Groups: make([]GroupResult, len(txs)), byName: make(map[string]int, len(txs))}
+	r := Report{Run: run, Plan: plan, Started: time.Now(), Groups: make([]GroupResult, 0, len(txs)), byName: make(map[string]int, len(txs))}
 	for i := range txs {
-		g := GroupResult{Name: txs[i].Name, Outcome: Untouched, Calls: len(txs[i].Moves), Policies: len(txs[i].Policies)}
-		for j := range txs[i].Policies {
-			if txs[i].Policies[j].New != nil {
-				g.Rewrites++
-			}
-		}
-		r.Groups[i], r.byName[g.Name] = g, i
+		r.add(&txs[i])
 	}
 	return r
+}
+
+// add begins the line of a transaction.
+func (r *Report) add(tx *Transaction) {
+	g := GroupResult{Name: tx.Name, Outcome: Untouched, Calls: len(tx.Moves), Policies: len(tx.Policies)}
+	for i := range tx.Policies {
+		if tx.Policies[i].New != nil {
+			g.Rewrites++
+		}
+	}
+	r.byName[g.Name] = len(r.Groups)
+	r.Groups = append(r.Groups, g)
 }
 
 // take enters an event: all that a report says beyond its plan comes from here.
@@ -91,7 +97,9 @@ func (r *Report) take(e *Event) {
 	}
 	if o, ends := outcomes[e.Kind]; ends {
 		g.Outcome = o
-		g.SAsVerified, g.PoliciesVerified, g.Verified = e.SAs, e.Policies, time.Time{}
+		if o != NotFollowed { // that the daemon stayed behind takes nothing back of what was read in the kernel
+			g.SAsVerified, g.PoliciesVerified, g.Verified = e.SAs, e.Policies, time.Time{}
+		}
 		if o == Done || o == Undone {
 			g.Verified = e.Time
 		}

@@ -30,8 +30,8 @@ func (r *run) event(e Event) {
 		e.Time = time.Now()
 	}
 	if _, ends := outcomes[e.Kind]; ends {
-		r.through++
-		e.Done, e.Total = min(r.through, len(r.txs)), len(r.txs)
+		r.ends++
+		e.Done, e.Total = min(r.ends, len(r.txs)), len(r.txs)
 	}
 	e.Run = r.cfg.Run
 	r.report.take(&e)

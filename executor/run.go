@@ -38,6 +38,12 @@ type Config struct {
 	Checks      plan.Checks // those after a wave; Preflight makes those before
 	Parallelism int         // groups at once; 0 is DefaultParallelism
 	Bins        Bins        // of the SPD that the plan was computed from
+
+	// Monitor hears of SAs (xfrm.GroupSA) that others set up; the run reads it and does not close it. With nil nobody
+	// looks after what others do between transactions.
+	Monitor *xfrm.Monitor
+	// Recompute computes the plan anew, from what is there now. With nil a group that has changed is left alone.
+	Recompute func() (*plan.Plan, error)
 }
 
 // DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them: more of them
@@ -58,13 +64,21 @@ var (
 func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	r := newRun(p, cfg)
 	r.event(Event{Kind: RunStarted, Total: len(p.Groups)})
-	err := r.waves(ctx)
+	r.watch = r.startWatch(ctx)
+	err := r.waves(r.watch.ctx)
+	if err == nil {
+		err = r.stragglers(r.watch.ctx)
+	}
+	bare := r.watch.end()
+	err = errors.Join(bare, err)
 	if ctx.Err() != nil && (cfg.OnError == plan.OnErrorRollback || r.report.Failed()) { // else it came too late to stop anything
 		err = errors.Join(ErrInterrupted, err)
 		r.event(Event{Kind: Interrupted})
 	}
 	if err != nil && (cfg.OnError == plan.OnErrorRollback && !errors.Is(err, ErrNotFollowed) || errors.Is(err, ErrJournal)) {
 		err = errors.Join(err, r.rollback())
+	} else if bare != nil {
+		err = errors.Join(err, r.mendBare())
 	}
 	r.event(Event{Kind: RunEnded, Done: r.report.Count(Done), Total: len(p.Groups)})
 	return &r.report, err
@@ -77,11 +91,12 @@ type run struct {
 	ended   []chan struct{} // by group: closed when it is at its end, or will not be started
 	daemon  []*followed     // by group: what the daemon has of it at the new addresses; written by the group's own goroutine
 	indexes indexes
+	watch   *watch
 	holding sync.Mutex // held by the one group whose traffic is held back: two would only wait for each other
 
-	mu      sync.Mutex // guards what follows and serialises events
-	report  Report
-	through int
+	mu     sync.Mutex // guards what follows and serialises events
+	report Report
+	ends   int // events that ended a group
 }
 
 func newRun(p *plan.Plan, cfg Config) *run {

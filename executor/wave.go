@@ -87,14 +87,19 @@ func (r *run) group(gi int, wave string) error {
 	}
 	r.event(Event{Kind: GroupStarted, Wave: wave, Group: tx.Name})
 	a := r.attempt(tx)
-	if err := a.check(); err != nil {
+	err := a.check()
+	for n := 1; errors.Is(err, errChanged) && n < againRounds && r.again(gi); n++ {
+		a = r.attempt(tx)
+		err = a.check()
+	}
+	if err != nil {
 		if r.adopt(gi) {
 			return nil
 		}
 		return r.skip(gi, err)
 	}
 	r.holding.Lock()
-	err := a.run()
+	err = a.run()
 	r.holding.Unlock()
 	span := time.Since(a.blockedAt)
 	if err == nil {

@@ -85,6 +85,9 @@ func (n *Namespace) Dial() (*xfrm.Conn, error) { return xfrm.Dial(n.FD()) }
 // DialReadOnly opens one that can't change anything.
 func (n *Namespace) DialReadOnly() (*xfrm.Conn, error) { return xfrm.DialReadOnly(n.FD()) }
 
+// Monitor hears of the SAs that anybody sets up or deletes in the namespace.
+func (n *Namespace) Monitor() (*xfrm.Monitor, error) { return xfrm.DialMonitor(n.FD(), xfrm.GroupSA) }
+
 // Inventory reads what plan.Compute needs, SAD and SPD through conn.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
 	watch, err := xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupPolicy, xfrm.GroupMigrate)
@@ -111,13 +114,9 @@ var ErrRestless = fmt.Errorf("SAs or policies changed during each of %d attempts
 // somebody has to watch.
 func stillInventory(conn *xfrm.Conn, watch *xfrm.Monitor) (*plan.Inventory, error) {
 	for range maxReads {
-		sas, err := conn.SAs()
+		sas, policies, err := conn.Tables()
 		if err != nil {
-			return nil, fmt.Errorf("read the SAD: %w", err)
-		}
-		policies, err := conn.Policies()
-		if err != nil {
-			return nil, fmt.Errorf("read the SPD: %w", err)
+			return nil, err
 		}
 		changed, err := changes(watch)
 		if err != nil {

@@ -103,15 +103,13 @@ func (c *computation) usesMoving(pi int) bool {
 // classes sorts the policies into classes and tells in which of them one is touched. A policy whose selector changes is
 // in it with both.
 func (c *computation) classes() (classes [][]contender, touched []bool) {
-	number := make(map[class]int)
+	var number numbering[class]
 	of := make([]int32, len(c.inv.Policies))
 	var sizes []int
 	for pi := range c.inv.Policies {
-		in := classOf(&c.inv.Policies[pi])
-		k, ok := number[in]
-		if !ok {
-			k = len(sizes)
-			number[in] = k
+		p := &c.inv.Policies[pi]
+		k := number.of(classOf(p), p.Priority<<2+uint32(p.Dir))
+		if k == len(sizes) {
 			sizes, touched = append(sizes, 0), append(touched, false)
 		}
 		of[pi] = int32(k)

@@ -14,7 +14,7 @@ func (c *computation) build() {
 	}
 	allCalls, allChanges := make([]Call, 0, calls), make([]PolicyChange, 0, changes)
 	c.plan.Groups = make([]Group, len(c.groups))
-	names := make(map[string]int)
+	names := newNames(len(c.groups))
 	for gi := range c.groups {
 		m, g := &c.groups[gi], &c.plan.Groups[gi]
 		firstCall, firstChange := len(allCalls), len(allChanges)
@@ -28,13 +28,14 @@ func (c *computation) build() {
 		g.Calls = allCalls[firstCall:len(allCalls):len(allCalls)]
 		g.Policies = allChanges[firstChange:len(allChanges):len(allChanges)]
 		g.After = m.after
-		c.name(g, m, names)
+		c.name(g, m)
+		g.Name = names.unique(g.Name)
 		c.remark(g)
 	}
 }
 
-// name names the group by what people know it by. Journals and reports tell groups by name, so that none comes twice.
-func (c *computation) name(g *Group, m *members, names map[string]int) {
+// name names the group by what people know it by.
+func (c *computation) name(g *Group, m *members) {
 	b := make([]byte, 0, 64)
 	if len(g.Calls) == 0 {
 		g.Local, g.Remote = policyEnds(&g.Policies[0].Old)
@@ -58,10 +59,6 @@ func (c *computation) name(g *Group, m *members, names map[string]int) {
 		}
 	}
 	g.Name = string(b)
-	names[g.Name]++
-	if n := names[g.Name]; n > 1 {
-		g.Name = fmt.Sprintf("%s (%d)", g.Name, n)
-	}
 }
 
 func appendEnds(b []byte, g *Group) []byte {

@@ -21,7 +21,7 @@ type computation struct {
 	next   []*xfrm.Policy // by policy; nil if it stays
 	aged   bool           // policies of equal priority have to be rewritten by age
 	groups []members
-	tuples *chains[xfrm.SAID] // of SAs with an SPI, larval ones too
+	tuples *chains[tuple] // of SAs with an SPI, larval ones too
 	hops   map[xfrm.SAID]bool
 }
 

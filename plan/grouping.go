@@ -100,14 +100,23 @@ func saDirOf(d xfrm.Dir) xfrm.SADir {
 	return xfrm.SADirIn
 }
 
+// mirror is what policies over the same traffic have in common, whichever their direction.
+type mirror struct {
+	sel  xfrm.Selector
+	mark xfrm.Mark
+	ifID uint32
+	typ  xfrm.PolicyType
+}
+
+func (k mirror) hash() mixed {
+	s := &k.sel
+	return unmixed.address(&s.Dst).address(&s.Src).
+		word(uint64(s.DPort)<<48 | uint64(s.SPort)<<32 | uint64(s.DstLen)<<16 | uint64(s.SrcLen)<<8 | uint64(s.Proto)).
+		word(uint64(k.mark.Value)<<32 | uint64(k.ifID))
+}
+
 // linkMirrored joins policies over the same traffic: in and fwd have the selector of out, reversed.
 func (l *links) linkMirrored(inv *Inventory) {
-	type mirror struct {
-		sel  xfrm.Selector
-		mark xfrm.Mark
-		ifID uint32
-		typ  xfrm.PolicyType
-	}
 	seen := newChains(len(inv.Policies), func(pi int32) mirror {
 		p := &inv.Policies[pi]
 		if p.Dir == xfrm.DirOut {
@@ -169,6 +178,10 @@ type pair struct {
 	a, b   xfrm.Address
 	family xfrm.Family
 	reqid  uint32
+}
+
+func (k pair) hash() mixed {
+	return unmixed.address(&k.a).address(&k.b).word(uint64(k.reqid)<<32 | uint64(k.family))
 }
 
 func pairOf(a, b xfrm.Address, f xfrm.Family, reqid uint32) pair {

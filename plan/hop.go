@@ -32,6 +32,6 @@ func (c *computation) hop(v *move) {
 
 func (c *computation) isTaken(id xfrm.SAID) bool {
 	taken := c.hops[id]
-	c.tuples.each(id, func(int32) { taken = true })
+	c.tuples.each(tuple(id), func(int32) { taken = true })
 	return taken
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // mapping is the renumber list made ready for looking up: for each prefix length, longest first, the rules by prefix.
-// A look-up costs one map access for each length in use, however many rules there are.
+// Mapping an address costs one look-up for each length in use, however many rules there are.
 type mapping struct {
 	v4, v6 []rulesOfLength
 }
@@ -16,8 +16,20 @@ type mapping struct {
 type rulesOfLength struct {
 	mask  mask
 	bits  int
-	rules map[xfrm.Address]outer
+	rules []rule
+	find  *chains[prefix]
 }
+
+// rule maps the addresses of a prefix, whose length is that of its table.
+type rule struct {
+	from prefix
+	to   outer
+}
+
+// prefix is an address without host bits.
+type prefix xfrm.Address
+
+func (k prefix) hash() mixed { return unmixed.address((*xfrm.Address)(&k)) }
 
 // outer is an outer address with its family. In a rule it is the prefix that addresses are mapped to.
 type outer struct {
@@ -35,15 +47,27 @@ func newMapping(renumber []Renumber) *mapping {
 		i := slices.IndexFunc(*table, func(t rulesOfLength) bool { return t.bits == r.From.Bits() })
 		if i < 0 {
 			i = len(*table)
-			*table = append(*table, rulesOfLength{prefixMask(r.From.Bits()), r.From.Bits(), map[xfrm.Address]outer{}})
+			*table = append(*table, rulesOfLength{mask: prefixMask(r.From.Bits()), bits: r.From.Bits()})
 		}
 		from, to := r.From.Masked().Addr(), r.To.Masked().Addr()
-		(*table)[i].rules[xfrm.AddressFrom(from)] = outer{xfrm.AddressFrom(to), xfrm.FamilyOf(to)}
+		t := &(*table)[i]
+		t.rules = append(t.rules, rule{prefix(xfrm.AddressFrom(from)), outer{xfrm.AddressFrom(to), xfrm.FamilyOf(to)}})
 	}
 	for _, table := range []*[]rulesOfLength{&m.v4, &m.v6} {
 		slices.SortFunc(*table, func(a, b rulesOfLength) int { return b.bits - a.bits })
+		for i := range *table {
+			(*table)[i].index()
+		}
 	}
 	return m
+}
+
+func (t *rulesOfLength) index() {
+	rules := t.rules
+	t.find = newChains(len(rules), func(i int32) prefix { return rules[i].from })
+	for i := range rules {
+		t.find.add(int32(i))
+	}
 }
 
 func (m *mapping) table(f xfrm.Family) *[]rulesOfLength {
@@ -64,7 +88,8 @@ func (m *mapping) apply(a xfrm.Address, f xfrm.Family) (to outer, moved bool) {
 	}
 	for i := range *table {
 		t := &(*table)[i]
-		if to, ok := t.rules[t.mask.of(a)]; ok {
+		if i, ok := t.find.last(prefix(t.mask.of(a))); ok {
+			to := t.rules[i].to
 			if to.family == f { // a host that changes its family has no host bits
 				to.addr = t.mask.withHostBits(to.addr, a)
 			}

@@ -9,8 +9,8 @@ import (
 type saIndex struct {
 	sas     []xfrm.SA
 	exact   *chains[exactKey]
-	byReqid *chains[uint32] // made when a template with a wildcard address comes along
-	bySrc   *chains[srcKey] // made when an inbound template finds no SA under its own destination
+	byReqid *chains[reqidKey] // made when a template with a wildcard address comes along
+	bySrc   *chains[srcKey]   // made when an inbound template finds no SA under its own destination
 }
 
 type exactKey struct {
@@ -24,6 +24,16 @@ type srcKey struct {
 	family xfrm.Family
 }
 
+type reqidKey uint32
+
+func (k exactKey) hash() mixed {
+	return unmixed.address(&k.dst).address(&k.src).word(uint64(k.reqid)<<32 | uint64(k.family))
+}
+
+func (k srcKey) hash() mixed { return unmixed.address(&k.src).word(uint64(k.family)) }
+
+func (k reqidKey) hash() mixed { return unmixed.word(uint64(k)) }
+
 func newSAIndex(sas []xfrm.SA) *saIndex {
 	return &saIndex{sas: sas, exact: chainSAs(sas, func(sa *xfrm.SA) exactKey {
 		return exactKey{sa.ID.Dst, sa.Src, sa.ID.Family, sa.Reqid}
@@ -31,7 +41,7 @@ func newSAIndex(sas []xfrm.SA) *saIndex {
 }
 
 // chainSAs makes a table of the SAs that carry traffic.
-func chainSAs[K comparable](sas []xfrm.SA, key func(*xfrm.SA) K) *chains[K] {
+func chainSAs[K hashed](sas []xfrm.SA, key func(*xfrm.SA) K) *chains[K] {
 	c := newChains(len(sas), func(i int32) K { return key(&sas[i]) })
 	for i := len(sas) - 1; i >= 0; i-- { // backwards, so that they are found in their order
 		if !sas[i].Larval() {
@@ -103,9 +113,9 @@ func (x *saIndex) wildcard(p *xfrm.Policy, t *xfrm.Template, try func(i int32)) 
 		return
 	}
 	if x.byReqid == nil {
-		x.byReqid = chainSAs(x.sas, func(sa *xfrm.SA) uint32 { return sa.Reqid })
+		x.byReqid = chainSAs(x.sas, func(sa *xfrm.SA) reqidKey { return reqidKey(sa.Reqid) })
 	}
-	x.byReqid.each(t.Reqid, try)
+	x.byReqid.each(reqidKey(t.Reqid), try)
 }
 
 // source tries the SAs from at's source that are as wanted.

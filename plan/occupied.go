@@ -12,6 +12,13 @@ type claim struct {
 	mark xfrm.Mark
 }
 
+// tuple is an SAID as a key.
+type tuple xfrm.SAID
+
+func (t tuple) hash() mixed {
+	return unmixed.address(&t.Dst).word(uint64(t.SPI)<<32 | uint64(t.Family)<<8 | uint64(t.Proto))
+}
+
 func (v *move) source() claim { return claim{v.sa.ID, v.sa.Mark} }
 func (v *move) target() claim { return claim{v.m.Target(), v.m.TargetMark()} }
 
@@ -30,20 +37,20 @@ func (a claim) clashes(b claim) bool { return a.finds(b) || b.finds(a) }
 // A place has one holder and is wanted once, or the plan is refused, so that those that wait form chains and rings and
 // nothing more tangled.
 func (c *computation) claims() (holder []int32) {
-	c.tuples = newChains(len(c.inv.SAs), func(i int32) xfrm.SAID { return c.inv.SAs[i].ID })
+	c.tuples = newChains(len(c.inv.SAs), func(i int32) tuple { return tuple(c.inv.SAs[i].ID) })
 	for i := range c.inv.SAs {
 		if c.inv.SAs[i].ID.SPI != 0 {
 			c.tuples.add(int32(i))
 		}
 	}
-	wanted := newChains(len(c.inv.SAs), func(i int32) xfrm.SAID { return c.moved[i].m.Target() })
+	wanted := newChains(len(c.inv.SAs), func(i int32) tuple { return tuple(c.moved[i].m.Target()) })
 	var wants []bool // by SA: somebody waits for its place
 	for g := range c.groups {
 		for _, i := range c.groups[g].sas {
 			v := c.moved[i]
 			c.ambiguous(i, v)
 			to := v.target()
-			wanted.each(to.id, func(j int32) {
+			wanted.each(tuple(to.id), func(j int32) {
 				other := c.moved[j]
 				if other.stays() || v.stays() || other.source().clashes(v.source()) {
 					return // what is wrong is found by its source
@@ -78,7 +85,7 @@ func (c *computation) claims() (holder []int32) {
 // ambiguous refuses an SA that the kernel could take another one for. It takes the first in its hash chain, as a rule
 // the youngest.
 func (c *computation) ambiguous(i int32, v *move) {
-	c.tuples.each(v.sa.ID, func(j int32) {
+	c.tuples.each(tuple(v.sa.ID), func(j int32) {
 		if j == i || !v.source().finds(claim{c.inv.SAs[j].ID, c.inv.SAs[j].Mark}) {
 			return
 		}
@@ -93,7 +100,7 @@ func (c *computation) holder(i int32, v *move) int32 {
 	if to.id == v.sa.ID {
 		return found // no look-up: only other things than the place change
 	}
-	c.tuples.each(to.id, func(j int32) {
+	c.tuples.each(tuple(to.id), func(j int32) {
 		other := &c.inv.SAs[j]
 		if j == i || !to.clashes(claim{other.ID, other.Mark}) {
 			return

@@ -14,26 +14,30 @@ type lengths struct{ dst, src uint8 }
 // addresses are the ends of a selector, cut to lengths.
 type addresses struct{ dst, src xfrm.Address }
 
+func (k addresses) hash() mixed { return unmixed.address(&k.dst).address(&k.src) }
+
 // overlaps calls f for each two contenders whose selectors share a packet, once or more often. It compares only those
 // whose prefixes contain each other, so that its cost grows with the number of contenders, times that of the pairs of
 // prefix lengths among them: one or two, as a rule.
 func overlaps(all []contender, f func(a, b int32)) {
-	number := make(map[lengths]int)
+	var number numbering[lengths]
 	var order []lengths
 	var sizes []int
-	for _, e := range all {
+	of := make([]int32, len(all))
+	for i, e := range all {
 		l := e.lengths()
-		if _, ok := number[l]; !ok {
-			number[l] = len(order)
+		n := number.of(l, uint32(l.dst)+uint32(l.src))
+		if n == len(order) {
 			order, sizes = append(order, l), append(sizes, 0)
 		}
-		sizes[number[l]]++
+		sizes[n]++
+		of[i] = int32(n)
 	}
 	lists := [][]contender{all}
 	if len(order) > 1 {
 		lists = make([][]contender, len(order))
-		for _, e := range all {
-			n := number[e.lengths()]
+		for i, e := range all {
+			n := of[i]
 			if lists[n] == nil {
 				lists[n] = make([]contender, 0, sizes[n])
 			}
@@ -62,13 +66,15 @@ func meet(a, b []contender, at lengths, same bool, f func(a, b int32)) {
 		}
 	}
 	for j := range b {
-		table.each(cut(b[j]), func(i int32) {
+		met := func(i int32) {
 			if a[i].policy != b[j].policy && shareUpper(a[i].sel, b[j].sel) {
 				f(a[i].policy, b[j].policy)
 			}
-		})
+		}
 		if same {
-			table.add(int32(j))
+			table.eachThenAdd(int32(j), met)
+		} else {
+			table.each(cut(b[j]), met)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package progress
 
 import (
-	"io"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -82,7 +82,7 @@ func (b *Bar) draw(now time.Time) {
 	}
 	columns := b.width()
 	f := sum(b.lanes, now)
-	io.WriteString(b.out, b.erase(columns)+wrapOff+f.line(columns-1, b.paint)+wrapOn+"\r")
+	fmt.Fprint(b.out, b.erase(columns)+wrapOff+f.line(columns-1, b.paint)+wrapOn+"\r")
 	b.drawn = columns
 }
 
@@ -96,7 +96,7 @@ func (b *Bar) width() int {
 // clear takes the bar off the terminal.
 func (b *Bar) clear() {
 	if b.drawn != 0 {
-		io.WriteString(b.out, b.erase(b.width()))
+		fmt.Fprint(b.out, b.erase(b.width()))
 		b.drawn = 0
 	}
 }
@@ -105,13 +105,8 @@ func (b *Bar) clear() {
 func (b *Bar) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.drawn != 0 {
-		b.out.Write(append([]byte(b.erase(b.width())), p...))
-		b.drawn = 0
-	} else {
-		b.out.Write(p)
-	}
-	return len(p), nil
+	b.clear()
+	return b.out.Write(p)
 }
 
 // Close takes the bar away. What is written after it goes to the terminal as it is.

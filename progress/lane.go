@@ -63,7 +63,8 @@ func (l *Lane) take(e *executor.Event) {
 		l.began, l.idled, l.pauseEnd = e.Time, 0, time.Time{}
 	case executor.RunEnded:
 		l.ended = true
-	case executor.GroupDone, executor.GroupUndone, executor.GroupStuck, executor.GroupUnknown, executor.GroupSkipped:
+	case executor.GroupDone, executor.GroupUndone, executor.GroupStuck, executor.GroupUnknown, executor.GroupSkipped,
+		executor.GroupNotFollowed:
 		delete(l.flight, e.Group)
 		if before, ok := l.ends[e.Group]; ok {
 			l.count[before]--

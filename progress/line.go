@@ -11,7 +11,7 @@ import (
 
 // figures are what the bar shows of all lanes.
 type figures struct {
-	total, done, undone, skipped, stuck, blocked int
+	total, done, undone, skipped, stuck, blocked, notFollowed int
 
 	longest time.Duration
 	left    time.Duration
@@ -28,6 +28,7 @@ func sum(lanes []*Lane, now time.Time) figures {
 		f.undone += l.count[executor.GroupUndone]
 		f.skipped += l.count[executor.GroupSkipped]
 		f.stuck += l.count[executor.GroupStuck] + l.count[executor.GroupUnknown]
+		f.notFollowed += l.count[executor.GroupNotFollowed]
 		f.blocked += l.blocked()
 		f.longest = max(f.longest, l.longest)
 		f.undoing = f.undoing || l.undoing
@@ -52,7 +53,7 @@ func (f *figures) line(width int, paint Paint) string {
 	for _, t := range []struct {
 		n    int
 		what string
-	}{{f.stuck, "NOT SETTLED"}, {f.undone, "undone"}, {f.skipped, "not touched"}} {
+	}{{f.stuck, "NOT SETTLED"}, {f.notFollowed, "NOT FOLLOWED"}, {f.undone, "undone"}, {f.skipped, "not touched"}} {
 		if t.n != 0 {
 			trouble = append(trouble, fmt.Sprintf("%d %s", t.n, t.what))
 		}
@@ -99,9 +100,9 @@ func (f *figures) eta() string {
 func (f *figures) bar(cells int, paint Paint) string {
 	total := max(1, f.total)
 	done := cells * f.done / total
-	other := cells*(f.done+f.undone+f.skipped+f.stuck)/total - done
+	other := cells*(f.done+f.undone+f.skipped+f.stuck+f.notFollowed)/total - done
 	colour := paint.Yellow
-	if f.stuck != 0 {
+	if f.stuck+f.notFollowed != 0 {
 		colour = paint.Red
 	}
 	return "[" + paint.Green(strings.Repeat("#", done)) + colour(strings.Repeat("-", other)) + strings.Repeat(".", cells-done-other) + "]"

@@ -11,14 +11,14 @@ func (d *StateDir) Applied(digest string, cookie uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	last := ""
+	last, begun := "", Header{}
 	for _, run := range runs {
 		p, err := d.ReadJournal(run)
 		if err != nil {
 			continue // Unfinished has its say about journals that can't be read
 		}
-		if h := p.Header; h.Digest == digest && h.Cookie == cookie && h.BootID == boot && p.Done() != 0 {
-			last = run
+		if h := p.Header; h.Digest == digest && h.Cookie == cookie && h.BootID == boot && p.Done() != 0 && !h.Before(&begun) {
+			last, begun = run, h
 		}
 	}
 	return last, nil

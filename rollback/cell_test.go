@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/plan"
@@ -22,6 +23,9 @@ type cell struct {
 	onError plan.OnError
 	towards executor.Outcome
 
+	within time.Duration                // for the confirmation
+	end    func(*world, *process) error // what the first fault meets instead of the apply
+
 	parallelism int // 0 is one group at a time, where points come in the same order each time
 }
 
@@ -35,7 +39,12 @@ func (c cell) String() string {
 
 // run runs the cell and returns what is wrong, and the points of the recovery for a second fault.
 func (c cell) run(t testing.TB) (wrong []string, recovery []point) {
+	if c.end != nil {
+		return c.runEnd(t)
+	}
 	w := newWorld(t, c.shapes...)
+	w.within = c.within
+	defer w.remove()
 	if c.onError != "" {
 		w.onError = c.onError
 	}
@@ -49,6 +58,7 @@ func (c cell) run(t testing.TB) (wrong []string, recovery []point) {
 	if c.first.name != "" && !p.occurred && c.parallelism == 0 {
 		return []string{"the fault did not occur"}, nil
 	}
+	p.redone(w)
 	outcomes := make([]executor.Outcome, len(w.tunnels))
 	for i := range outcomes {
 		outcomes[i] = executor.Untouched
@@ -187,6 +197,7 @@ func count(all []executor.Outcome, o executor.Outcome) (n int) {
 func faultless(t testing.TB, shapes ...shape) []point {
 	t.Helper()
 	w := newWorld(t, shapes...)
+	defer w.remove()
 	p := start(fault{})
 	report, err := w.apply(p)
 	if err != nil || p.endErr != nil {

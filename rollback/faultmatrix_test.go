@@ -17,7 +17,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "run all of the matrix and write docs/reliability.md")
-	whole  = flag.Bool("whole", false, "run all pairs of the matrix, not every 29th")
+	whole  = flag.Bool("whole", false, "run all pairs of the matrix, not every 29th, and all of what is to be confirmed")
 )
 
 // tally counts the cells of the matrix by world and kind of fault.
@@ -113,6 +113,23 @@ func TestFaultMatrix(t *testing.T) {
 				all[i].towards = executor.Done
 			}
 			each(t, ta, func(c cell) string { return "1 tunnel, " + s.name + ", recover --forward\t" + kind(c.first) }, all)
+		}
+	})
+	t.Run("confirmation", func(t *testing.T) {
+		for _, s := range shapes {
+			row := func(world string) func(cell) string {
+				return func(c cell) string { return "1 tunnel, " + s.name + ", " + world + "\t" + kind(c.first) }
+			}
+			all, undo := singles(t, s), timed(t, s, (*world).expire)
+			for i := range all {
+				all[i].within = longEnough
+			}
+			if !*whole && !*update {
+				all, undo = every(all, 7), every(undo, 7)
+			}
+			each(t, ta, row("to be confirmed"), all)
+			each(t, ta, row("while it is confirmed"), timed(t, s, (*world).confirm))
+			each(t, ta, row("while the watchdog undoes it"), undo)
 		}
 	})
 	table := ta.String()

@@ -3,6 +3,8 @@ package rollback_test
 import (
 	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +19,7 @@ type point struct {
 	n       int
 	at      xfrmtest.Point
 	types   []uint16 // of the messages of a datagram; of a journal's write nil
+	dump    bool     // a table is asked for
 	sync    bool
 }
 
@@ -36,6 +39,7 @@ func (p *process) at(w *world, at *xfrmtest.At) xfrmtest.Effect {
 	here := point{n: len(p.points), at: at.Point}
 	for _, m := range at.Messages {
 		here.types = append(here.types, m.Type)
+		here.dump = m.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && (m.Type == xfrm.MsgGetSA || m.Type == xfrm.MsgGetPolicy)
 	}
 	p.points = append(p.points, here)
 	if p.fault.do == nil || p.fault.at.journal || p.fault.at.n != here.n {
@@ -192,6 +196,35 @@ func kernelFaults(at point) (all []fault) {
 	return all
 }
 
+// passing lets a policy of somebody else come and go.
+func (w *world) passing() {
+	c := w.k.Dial()
+	defer c.Close()
+	p := w.tunnels[0].Policies[0]
+	p.Index, p.Sel.Dst[1], p.Sel.Src[1] = 0, 202, 203
+	for _, err := range append(c.Do(xfrm.NewPolicy(&p)), c.Do(xfrmtest.DeletePolicyBySelector(&p))...) {
+		if err != nil {
+			w.watch.fail("a policy that comes and goes: %v", err)
+		}
+	}
+}
+
+// redone looks whether a dump that was interrupted was done once more, at once.
+func (p *process) redone(w *world) {
+	if p.fault.name != "interrupted dump" || !p.occurred || !p.alive() {
+		return
+	}
+	for _, at := range p.points[p.fault.at.n+1:] {
+		if !at.journal && at.at == xfrmtest.BeforeSend {
+			if !slices.Equal(at.types, p.fault.at.types) {
+				w.watch.fail("an interrupted dump was not redone: %v after %v", at.types, p.fault.at.types)
+			}
+			return
+		}
+	}
+	w.watch.fail("an interrupted dump was the last thing asked")
+}
+
 // losesSA lets the oracle find out which SA a fault takes away.
 func losesSA(w *world) { w.watch.mayLose++ }
 
@@ -204,6 +237,13 @@ func otherFaults(w *world, at point) (all []fault) {
 		all = append(all, fault{name: name, at: at, do: func(w *world, _ *process) xfrmtest.Effect {
 			return xfrmtest.Effect{Run: func() { run(w) }}
 		}})
+	}
+	for _, by := range []time.Duration{-365 * 24 * time.Hour, 365 * 24 * time.Hour} {
+		add("clock jump", func(w *world) { w.clock = w.clock.Add(by) })
+	}
+	if at.at == xfrmtest.AfterSend && at.dump {
+		// Whatever comes into the table and goes again while a dump is read makes the kernel say so.
+		add("interrupted dump", func(w *world) { w.passing() })
 	}
 	add("SPD flushed", func(w *world) {
 		w.watch.flushed = true

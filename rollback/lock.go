@@ -28,7 +28,7 @@ func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
 		holder, _ := io.ReadAll(io.LimitReader(f, 20))
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w (process %s)", ErrLocked, strings.TrimSpace(string(holder)))
+			return nil, fmt.Errorf("%w (process %s): `xfrm-plan status` shows how far it is", ErrLocked, strings.TrimSpace(string(holder)))
 		}
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}

@@ -26,8 +26,9 @@ type Past struct {
 	Until        Boottime // a run that is done awaits confirmation until then; 0 if it doesn't
 	Torn         bool     // the last frame was incomplete and was dropped
 
-	length int64  // of the whole frames
-	sum    uint32 // of the last whole frame
+	byName map[string]int // Transactions
+	length int64          // of the whole frames
+	sum    uint32         // of the last whole frame
 }
 
 // Resumed tells of a recover or rollback.
@@ -84,7 +85,7 @@ func (d *StateDir) read(run, name string) ([]byte, error) {
 }
 
 func parse(b []byte) (*Past, error) {
-	p := &Past{Outcomes: make(map[string]executor.Outcome)}
+	p := &Past{Outcomes: make(map[string]executor.Outcome), byName: make(map[string]int)}
 	for first := true; len(b) > 0; first = false {
 		payload, rest, sum, err := nextFrame(b, p.sum)
 		switch {
@@ -130,6 +131,12 @@ func (p *Past) record(payload []byte, first bool) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
+		// A group that changed before it was touched was computed again: what was meant at first was never done.
+		if at, again := p.byName[t.Name]; again {
+			p.Transactions[at] = t
+			return nil
+		}
+		p.byName[t.Name] = len(p.Transactions)
 		p.Transactions = append(p.Transactions, t)
 	case kindSettled:
 		var s settled
@@ -174,6 +181,9 @@ func unmarshal(b []byte, v any) error {
 	return nil
 }
 
+// Unfinished is the state of a run that broke off: recover has it to finish.
+const Unfinished = "unfinished"
+
 // State says in a word where the run stands, seen from the boot that is given.
 func (p *Past) State(boot string) string {
 	switch {
@@ -186,7 +196,7 @@ func (p *Past) State(boot string) string {
 	case p.Awaits():
 		return "awaiting confirmation"
 	}
-	return "unfinished"
+	return Unfinished
 }
 
 // Done returns how many groups there are that the run moved and that have not been undone, by the journal's own account.

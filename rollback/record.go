@@ -26,9 +26,20 @@ type Header struct {
 	Cookie  uint64    `json:"netnsCookie"`
 	Started time.Time `json:"started"`
 
+	// Boottime orders the runs of one boot: Started goes back when the clock is set back. Missing in older journals.
+	Boottime Boottime `json:"boottimeNanoseconds,omitempty"`
+
 	// For status, and missing in older journals.
 	Process int          `json:"process,omitempty"`
 	Waves   []HeaderWave `json:"waves,omitempty"`
+}
+
+// Before reports whether the run began before another one of the same boot.
+func (h *Header) Before(o *Header) bool {
+	if h.Boottime != 0 && o.Boottime != 0 {
+		return h.Boottime < o.Boottime
+	}
+	return h.Started.Before(o.Started)
 }
 
 // HeaderWave is a wave of the run's plan.

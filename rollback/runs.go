@@ -22,8 +22,8 @@ func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
 		return nil, err
 	}
 	type found struct {
-		run     string
-		started time.Time
+		run    string
+		header Header
 	}
 	var open []found
 	for _, run := range runs {
@@ -32,15 +32,23 @@ func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
 		case errors.Is(err, errNeverBegan), errors.Is(err, errSetAside):
 		case errors.Is(err, ErrUnusable):
 			if h := p.Header; h.BootID == "" || h.BootID == boot && h.Cookie == cookie {
-				open = append(open, found{run, h.Started})
+				open = append(open, found{run, h})
 			}
 		case err != nil:
 			return nil, err
 		case p.Header.Cookie == cookie && p.Header.BootID == boot && !p.Ended && len(p.Transactions) != 0:
-			open = append(open, found{run, p.Header.Started})
+			open = append(open, found{run, p.Header})
 		}
 	}
-	slices.SortStableFunc(open, func(a, b found) int { return a.started.Compare(b.started) })
+	slices.SortStableFunc(open, func(a, b found) int {
+		switch {
+		case a.header.Before(&b.header):
+			return -1
+		case b.header.Before(&a.header):
+			return 1
+		}
+		return 0
+	})
 	names := make([]string, len(open))
 	for i := range open {
 		names[i] = open[i].run

@@ -46,7 +46,9 @@ type world struct {
 	netns   string
 	runs    int
 	onError plan.OnError
-	texts   []string // all that was said
+	clock   time.Time     // CLOCK_REALTIME
+	within  time.Duration // for the confirmation; 0 is none
+	texts   []string      // all that was said
 	watch   *oracle
 }
 
@@ -54,8 +56,8 @@ type world struct {
 func newWorld(t testing.TB, shapes ...shape) *world {
 	t.Helper()
 	w := &world{dir: scratch(t), boot: "boot-1", netns: "wan", shapes: shapes, onError: plan.OnErrorRollback}
-	clock := time.Unix(1_790_000_000, 0)
-	w.k = xfrmtest.New(xfrmtest.WithClock(func() time.Time { clock = clock.Add(time.Millisecond); return clock }), xfrmtest.WithDumpInterrupted())
+	w.clock = time.Unix(1_790_000_000, 0)
+	w.k = xfrmtest.New(xfrmtest.WithClock(func() time.Time { w.clock = w.clock.Add(time.Millisecond); return w.clock }), xfrmtest.WithDumpInterrupted())
 	w.tunnels = xfrmtest.ChildSAs(xfrmtest.Tunnels{N: len(shapes), Local: oldLocal, Remote: peer, SPIInTemplate: true, Dir: true})
 	c := w.k.Dial()
 	defer c.Close()
@@ -87,6 +89,9 @@ func scratch(t testing.TB) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
+
+// remove removes the world's disk: those of many runs together would fill the memory.
+func (w *world) remove() { os.RemoveAll(w.dir) }
 
 func (w *world) open(t testing.TB) {
 	t.Helper()
@@ -166,7 +171,7 @@ func (w *world) apply(p *process) (report *executor.Report, err error) {
 	w.state.BreakFiles(p.file)
 	defer w.state.BreakFiles(func(f rollback.File) rollback.File { return f })
 	journal, err := w.state.Create(rollback.Header{
-		Run: name, Plan: "move", Digest: "d", BootID: w.boot, NetNS: w.netns, Cookie: w.k.Cookie(), Started: time.Unix(int64(1_790_000_000+w.runs), 0),
+		Run: name, Plan: "move", Digest: "d", BootID: w.boot, NetNS: w.netns, Cookie: w.k.Cookie(), Started: w.clock,
 	})
 	if err != nil {
 		return nil, err
@@ -182,7 +187,12 @@ func (w *world) apply(p *process) (report *executor.Report, err error) {
 	report, err = executor.Run(p.ctx, computed, executor.Config{
 		Conn: c, Journal: journal, Emit: w.hear, Run: name, OnError: w.onError, Parallelism: p.parallelism, Bins: bins,
 	})
-	if report.Unsettled() == 0 {
+	if w.within != 0 && err == nil {
+		var now rollback.Boottime
+		if now, err = rollback.Now(); err == nil {
+			p.endErr = journal.Await(now + rollback.Boottime(w.within))
+		}
+	} else if report.Unsettled() == 0 {
 		p.endErr = journal.End()
 	} else {
 		p.endErr = journal.Close()

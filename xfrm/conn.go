@@ -16,7 +16,9 @@ type Conn struct {
 	sock Socket
 	seq  uint32
 	out  []byte // reused for sending
-	in   []byte // reused for receiving, cleared after each datagram
+	in   []byte // reused for receiving, cleared after each datagram; nil if kernel lends what it has received
+
+	kernel *kernelSocket // sock, or what it wraps, if that is the running kernel and nobody stands between
 }
 
 // maxBatch is how many requests go into one datagram: the answers to this many fit many times into the receive buffer.
@@ -32,7 +34,7 @@ const maxDatagram = 64 << 10
 
 // Dial opens a Conn to the running kernel.
 func Dial(ns NetNS) (*Conn, error) {
-	s, err := dialKernel(ns)
+	s, err := dialKernel(ns, datagramsAhead)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func Dial(ns NetNS) (*Conn, error) {
 
 // DialReadOnly opens a Conn to the running kernel that can't change anything (see ReadOnly).
 func DialReadOnly(ns NetNS) (*Conn, error) {
-	s, err := dialKernel(ns)
+	s, err := dialKernel(ns, datagramsAhead)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,18 @@ func DialReadOnly(ns NetNS) (*Conn, error) {
 }
 
 // NewConn returns a Conn on sock, which it closes with Close.
-func NewConn(sock Socket) *Conn { return &Conn{sock: sock, in: make([]byte, maxDatagram)} }
+func NewConn(sock Socket) *Conn {
+	c := &Conn{sock: sock}
+	if r, ok := sock.(readOnly); ok {
+		sock = r.Socket
+	}
+	if k, ok := sock.(*kernelSocket); ok {
+		c.kernel = k
+	} else {
+		c.in = make([]byte, maxDatagram)
+	}
+	return c
+}
 
 // Close closes the socket.
 func (c *Conn) Close() error { return c.sock.Close() }
@@ -190,13 +203,21 @@ func ackError(typ uint16, m Message) error {
 
 // receive reads one datagram, hands its messages to f and clears the buffer, which may have held keys.
 func (c *Conn) receive(f func(Message) error) error {
-	n, err := c.sock.Receive(c.in)
+	b, err := c.next()
+	defer clear(b)
 	if err != nil {
-		clear(c.in[:n])
 		return err
 	}
-	defer clear(c.in[:n])
-	return EachMessage(c.in[:n], f)
+	return EachMessage(b, f)
+}
+
+// next receives a datagram, which is to be cleared after use.
+func (c *Conn) next() ([]byte, error) {
+	if c.kernel != nil {
+		return c.kernel.lend() // a dump is large, and copied once less
+	}
+	n, err := c.sock.Receive(c.in)
+	return c.in[:n], err
 }
 
 // MigrateSupported tells whether the kernel has XFRM_MSG_MIGRATE_STATE: nil, or an error that is ErrNotSupported or

@@ -18,13 +18,18 @@ const maxDumps = 10
 var ErrDumpInterrupted = fmt.Errorf("the table changed during each of %d dumps", maxDumps)
 
 // SAs dumps the SAD, larval SAs included.
-func (c *Conn) SAs() ([]SA, error) {
-	return dump(c, Request{Type: MsgGetSA}, MsgNewSA, func(sa *SA, b []byte) error { return sa.decode(b) })
+func (c *Conn) SAs() ([]SA, error) { return c.sas(0) }
+
+func (c *Conn) sas(room int) ([]SA, error) {
+	return dump(c, room, Request{Type: MsgGetSA}, MsgNewSA, func(sa *SA, b []byte) error { return sa.decode(b) })
 }
 
 // Policies dumps the SPD, main and sub-policies. Policies of sockets are left out: they belong to their processes.
-func (c *Conn) Policies() ([]Policy, error) {
-	all, err := dump(c, Request{Type: MsgGetPolicy}, MsgNewPolicy, func(p *Policy, b []byte) error { return p.decode(b) })
+func (c *Conn) Policies() ([]Policy, error) { return c.policies(0) }
+
+func (c *Conn) policies(room int) ([]Policy, error) {
+	var templates templateSlab
+	all, err := dump(c, room, Request{Type: MsgGetPolicy}, MsgNewPolicy, func(p *Policy, b []byte) error { return p.decodeWith(&templates, b) })
 	kept := all[:0]
 	for i := range all {
 		if !all[i].IsSocket() {
@@ -34,20 +39,21 @@ func (c *Conn) Policies() ([]Policy, error) {
 	return kept, err
 }
 
-func dump[T any](c *Conn, req Request, want uint16, decode func(*T, []byte) error) ([]T, error) {
+// dump makes room for so many beforehand.
+func dump[T any](c *Conn, room int, req Request, want uint16, decode func(*T, []byte) error) ([]T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var all []T
+	all := make([]T, 0, room)
 	op := msgName(req.Type)
 	for range maxDumps {
+		clear(all)
 		all = all[:0]
 		interrupted, err := c.dumpOnce(op, req, want, func(b []byte) error {
 			if len(all) == cap(all) {
 				// append would grow a large table by a quarter at a time and copy it many times over.
 				all = slices.Grow(all, max(len(all), 64))
 			}
-			var zero T
-			all = append(all, zero)
+			all = all[:len(all)+1]
 			return decode(&all[len(all)-1], b)
 		})
 		if err != nil {

@@ -38,7 +38,7 @@ type Monitor struct {
 
 // DialMonitor subscribes to groups of the running kernel.
 func DialMonitor(ns NetNS, groups ...uint32) (*Monitor, error) {
-	s, err := dialKernel(ns)
+	s, err := dialKernel(ns, 1)
 	if err != nil {
 		return nil, err
 	}

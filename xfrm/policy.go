@@ -47,12 +47,22 @@ func DecodePolicy(b []byte) (p Policy, err error) {
 	return p, err
 }
 
-func (p *Policy) decode(b []byte) error {
+func (p *Policy) decode(b []byte) error { return p.decodeWith(new(templateSlab), b) }
+
+// decodeWith takes the room for the templates from a slab that many policies share.
+func (p *Policy) decodeWith(templates *templateSlab, b []byte) error {
 	if len(b) < sizeofPolicyInfo {
 		return shortOf("xfrm_userpolicy_info", len(b), sizeofPolicyInfo)
 	}
 	p.decodeInfo(b)
-	return eachAttr(b[sizeofPolicyInfo:], p.decodeAttr)
+	return eachAttr(b[sizeofPolicyInfo:], func(typ uint16, a []byte) error {
+		if typ == AttrTmpl && len(a) == sizeofTmpl { // as nearly all have
+			p.Templates = templates.one()
+			p.Templates[0].decode(a)
+			return nil
+		}
+		return p.decodeAttr(typ, a)
+	})
 }
 
 func (p *Policy) decodeInfo(b []byte) {

@@ -9,11 +9,12 @@ import (
 // readAhead receives several datagrams with one system call: each message that the kernel answers is a datagram of its
 // own, and a call for each costs as much as the kernel's work for the smaller ones.
 //
-// Whoever uses the socket reads all that there is, so that nothing with keys in it stays here.
+// A Conn reads all the answers that there are, so that nothing with keys in it stays here. A Monitor may be closed at any
+// time, and reads one notification after the other.
 type readAhead struct {
-	bufs       [datagramsAhead][]byte
-	iovs       [datagramsAhead]unix.Iovec
-	hdrs       [datagramsAhead]mmsghdr
+	bufs       [][]byte
+	iovs       []unix.Iovec
+	hdrs       []mmsghdr
 	next, have int
 }
 
@@ -27,9 +28,9 @@ type mmsghdr struct {
 	len uint32
 }
 
-func newReadAhead() *readAhead {
-	r := new(readAhead)
-	all := make([]byte, datagramsAhead*maxDatagram)
+func newReadAhead(datagrams int) *readAhead {
+	r := &readAhead{bufs: make([][]byte, datagrams), iovs: make([]unix.Iovec, datagrams), hdrs: make([]mmsghdr, datagrams)}
+	all := make([]byte, datagrams*maxDatagram)
 	for i := range r.bufs {
 		r.bufs[i] = all[i*maxDatagram : (i+1)*maxDatagram]
 		r.iovs[i].Base = &r.bufs[i][0]
@@ -46,7 +47,7 @@ func (r *readAhead) empty() bool { return r.next == r.have }
 // that comes behind datagrams is kept by the kernel for the next call (__sys_recvmmsg).
 func (r *readAhead) fill(fd int) error {
 	r.next, r.have = 0, 0
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), datagramsAhead, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), uintptr(len(r.hdrs)), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return errno
 	}
@@ -54,15 +55,24 @@ func (r *readAhead) fill(fd int) error {
 	return nil
 }
 
+// lend returns the next datagram where it lies. The borrower clears it before anything else is received.
+func (r *readAhead) lend() ([]byte, error) {
+	h := &r.hdrs[r.next]
+	b := r.bufs[r.next][:h.len]
+	r.next++
+	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
+		return b, unix.EMSGSIZE
+	}
+	return b, nil
+}
+
 // take moves the next datagram into b.
 func (r *readAhead) take(b []byte) (int, error) {
-	h := &r.hdrs[r.next]
-	from := r.bufs[r.next][:h.len]
-	r.next++
+	from, err := r.lend()
 	n := copy(b, from)
 	clear(from)
-	if n < len(from) || h.hdr.Flags&unix.MSG_TRUNC != 0 {
+	if n < len(from) {
 		return n, unix.EMSGSIZE
 	}
-	return n, nil
+	return n, err
 }

@@ -54,18 +54,21 @@ type kernelSocket struct {
 type NetNS int
 
 // DialSocket opens an XFRM netlink socket of the running kernel, for a Conn around something that wraps it.
-func DialSocket(ns NetNS) (Socket, error) { return dialKernel(ns) }
+func DialSocket(ns NetNS) (Socket, error) { return dialKernel(ns, datagramsAhead) }
 
-// dialKernel opens an XFRM netlink socket.
-func dialKernel(ns NetNS) (*kernelSocket, error) {
+// dialKernel opens an XFRM netlink socket that reads so many datagrams ahead.
+func dialKernel(ns NetNS, ahead int) (*kernelSocket, error) {
 	nl, err := netlink.Dial(unix.NETLINK_XFRM, &netlink.Config{NetNS: int(ns)})
 	if err != nil {
 		if errors.Is(err, unix.EPROTONOSUPPORT) {
 			return nil, fmt.Errorf("%w (%w)", ErrNoXFRM, err)
 		}
+		if ns != 0 && errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("to work in another network namespace takes CAP_SYS_ADMIN: run as root: %w", err)
+		}
 		return nil, fmt.Errorf("open an XFRM netlink socket: %w", err)
 	}
-	s := &kernelSocket{nl: nl}
+	s := &kernelSocket{nl: nl, ahead: newReadAhead(ahead)}
 	if err := s.configure(); err != nil {
 		nl.Close()
 		return nil, fmt.Errorf("configure the XFRM netlink socket: %w", err)
@@ -111,22 +114,34 @@ func (s *kernelSocket) Send(b []byte) error {
 }
 
 func (s *kernelSocket) Receive(b []byte) (int, error) {
-	if s.ahead == nil {
-		s.ahead = newReadAhead()
-	}
-	if s.ahead.empty() {
-		// Not raw.Read: that would fail for a deadline of an earlier Wait.
-		if err := s.control(s.ahead.fill); err != nil {
-			return 0, err
-		}
-	} else if s.closed.Load() {
-		return 0, os.ErrClosed
+	if err := s.receiveAhead(); err != nil {
+		return 0, err
 	}
 	return s.ahead.take(b)
 }
 
+// lend is Receive without the copy; see readAhead.
+func (s *kernelSocket) lend() ([]byte, error) {
+	if err := s.receiveAhead(); err != nil {
+		return nil, err
+	}
+	return s.ahead.lend()
+}
+
+// receiveAhead sees to it that there is a datagram to take.
+func (s *kernelSocket) receiveAhead() error {
+	switch {
+	case s.ahead.empty():
+		// Not raw.Read: that would fail for a deadline of an earlier Wait.
+		return s.control(s.ahead.fill)
+	case s.closed.Load():
+		return os.ErrClosed
+	}
+	return nil
+}
+
 func (s *kernelSocket) Wait(until time.Time) error {
-	if s.ahead != nil && !s.ahead.empty() {
+	if !s.ahead.empty() {
 		return nil
 	}
 	if err := s.nl.SetReadDeadline(until); err != nil {

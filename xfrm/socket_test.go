@@ -13,7 +13,7 @@ import (
 // and no SA.
 func dialTestSocket(t *testing.T) *kernelSocket {
 	t.Helper()
-	s, err := dialKernel(0)
+	s, err := dialKernel(0, datagramsAhead)
 	if err != nil {
 		t.Skipf("no XFRM netlink socket here: %v", err)
 	}
@@ -88,5 +88,41 @@ func TestDialTellsNamespacesApart(t *testing.T) {
 	}
 	if b, err := dialTestSocket(t).Cookie(); err != nil || a != b || a == 0 {
 		t.Errorf("cookies of one namespace: %d and %d (%v)", a, b, err)
+	}
+}
+
+// TestSocketReadsAheadInOrder sends more than one read ahead takes, with an answer that does not fit among them.
+func TestSocketReadsAheadInOrder(t *testing.T) {
+	s := dialTestSocket(t)
+	const n = 2*datagramsAhead + 3
+	var b []byte
+	for i := range uint32(n) {
+		b = appendMessage(b, Request{Type: 0xffff}, unix.NLM_F_REQUEST|unix.NLM_F_ACK, i+1)
+	}
+	if err := s.Send(b); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 256)
+	for i := range uint32(n) {
+		k, err := s.Receive(buf)
+		if err != nil {
+			t.Fatalf("answer %d: %v", i+1, err)
+		}
+		if err := EachMessage(buf[:k], func(m Message) error {
+			if m.Seq != i+1 {
+				t.Errorf("answer %d is to message %d", i+1, m.Seq)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, used := range s.ahead.bufs[:s.ahead.next] {
+			if !isZero(used[:256]) {
+				t.Fatalf("answer %d: what was taken is still there", i+1)
+			}
+		}
+	}
+	if k, err := s.Receive(buf); k != 0 || !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("after all of them: %d, %v, want 0, EAGAIN", k, err)
 	}
 }

@@ -64,3 +64,20 @@ func (t *Template) decode(b []byte) {
 	t.AAlgos, t.EAlgos, t.CAlgos = ne.Uint32(b[52:]), ne.Uint32(b[56:]), ne.Uint32(b[60:])
 	t.pad = [6]byte{b[21], b[22], b[23], b[26], b[27], b[51]}
 }
+
+// templateSlab hands out room for single templates, many of which are allocated at a time.
+type templateSlab struct {
+	free []Template
+	size int // of the next allocation
+}
+
+// one returns room for one. The first ones come alone, so that a single policy doesn't keep what many would need.
+func (s *templateSlab) one() []Template {
+	if len(s.free) == 0 {
+		s.size = min(max(1, 2*s.size), 128)
+		s.free = make([]Template, s.size)
+	}
+	t := s.free[:1:1]
+	s.free = s.free[1:]
+	return t
+}

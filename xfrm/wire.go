@@ -50,6 +50,7 @@ const (
 	MsgNewAE        = 0x1e
 	MsgGetAE        = 0x1f
 	MsgMigrate      = 0x21
+	MsgNewSADInfo   = 0x22
 	MsgGetSADInfo   = 0x23
 	MsgNewSPDInfo   = 0x24
 	MsgGetSPDInfo   = 0x25

@@ -52,6 +52,9 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 	if doc.Confirm < 0 {
 		return exitWith(exitUnexpected, "--confirm-within %v: write a duration such as 10m", doc.Confirm)
 	}
+	if err := undoable(doc); err != nil {
+		return err
+	}
 	if err := p.waitUntil(ctx, o, src); err != nil {
 		return err
 	}
@@ -97,6 +100,16 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 	return p.runLanes(ctx, state, src, lanes)
 }
 
+// undoable refuses to promise an undo where the plan allows for what nothing can undo. What a migration can't bring back
+// is refused in any plan (plan.SlugIrreversible).
+func undoable(doc *plan.Document) error {
+	if doc.Confirm != 0 && doc.OnExist == plan.OnExistReestablish && doc.Reestablish.AcceptLoss {
+		return exitWith(exitRefused, "a run that is to be undone unless it is confirmed must not lose SAs, and with onExist: reestablish and "+
+			"reestablish.unowned: accept-loss it may: nobody could bring them back. Leave out accept-loss, or the confirmation")
+	}
+	return nil
+}
+
 func inWindow(w plan.Window, now time.Time) error {
 	switch {
 	case !w.NotBefore.IsZero() && now.Before(w.NotBefore):
@@ -137,7 +150,7 @@ func openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *pla
 	if l.lock, err = state.Lock(l.cookie); err != nil {
 		return l, err
 	}
-	if err := unfinished(state, l.cookie); err != nil {
+	if err := unfinished(state, l.cookie, ns.name); err != nil {
 		return l, err
 	}
 	if l.inv, err = ns.Inventory(l.conn); err != nil {
@@ -163,7 +176,7 @@ func refuseTwice(state *rollback.StateDir, doc *plan.Document, p *plan.Plan, coo
 }
 
 // unfinished refuses to start beside a run of the same namespace and boot that never came to its end.
-func unfinished(state *rollback.StateDir, cookie uint64) error {
+func unfinished(state *rollback.StateDir, cookie uint64, netns string) error {
 	past, err := state.Unfinished(cookie)
 	if err != nil {
 		return err
@@ -174,11 +187,12 @@ func unfinished(state *rollback.StateDir, cookie uint64) error {
 	}
 	for _, a := range awaiting {
 		if a.Header.Cookie == cookie {
-			return exitWith(exitBusy, "run %s awaits its confirmation: `xfrm-plan confirm`, or `xfrm-plan rollback` to undo it now", a.Header.Run)
+			return exitWith(exitBusy, "run %s awaits its confirmation: `xfrm-plan confirm %s`, or %s to undo it now", a.Header.Run,
+				a.Header.Run, toType("rollback "+a.Header.Run, netns))
 		}
 	}
 	if len(past) != 0 {
-		return exitWith(exitBusy, "run %s did not come to its end: run `xfrm-plan recover` first", past[0])
+		return exitWith(exitBusy, "run %s did not come to its end: run %s first", past[0], toType("recover", netns))
 	}
 	return nil
 }

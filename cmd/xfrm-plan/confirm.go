@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
@@ -104,7 +105,11 @@ func (p *program) watchdog(ctx context.Context, run string, within time.Duration
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.out, watching) // apply waits for this before it touches anything
+	// apply waits for either word before it touches anything: systemd-run for the one, we for the other.
+	fmt.Fprintln(p.out, watching)
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		return fmt.Errorf("tell systemd that the watchdog is ready: %w", err)
+	}
 	for {
 		past, err := u.state.ReadJournal(run)
 		if err != nil {
@@ -152,8 +157,8 @@ func (p *program) expire(ctx context.Context, u *undo, run string) error {
 		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and was undone.", run))
 		return errors.Join(&exitError{code: exitUnconfirmed}, u.state.Unconfirmed(run))
 	case report != nil && report.Unsettled() != 0:
-		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and could NOT be undone whole; %d tunnels stay blocked. Run `xfrm-plan recover`.",
-			run, report.Unsettled()))
+		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and could NOT be undone whole; %d tunnels stay blocked. Run %s.",
+			run, report.Unsettled(), toType("recover", past.Header.NetNS)))
 		return &exitError{exitNotUndone, err}
 	}
 	return err
@@ -175,7 +180,7 @@ func (p *program) await(ctx context.Context, state *rollback.StateDir, l *lane, 
 		case past.Ended:
 			return exitUnconfirmed, p.say("Run %s was not confirmed in time and was undone.", run)
 		case !past.Awaits() && p.alone(state, past):
-			return exitNotUndone, p.say("Run %s was not confirmed in time and could not be undone whole: run `xfrm-plan recover`.", run)
+			return exitNotUndone, p.say("Run %s was not confirmed in time and could not be undone whole: run %s.", run, toType("recover", past.Header.NetNS))
 		}
 		select {
 		case <-time.After(confirmPoll):

@@ -15,13 +15,22 @@ import (
 // watchdogStart is how long a watchdog may take to come to its post: it opens two files and a socket.
 const watchdogStart = 10 * time.Second
 
-// detach starts the program once more in a session of its own, so that neither the terminal's hang-up nor ours reaches
-// it, and waits until it says that it is watching. It inherits the network namespace.
-func detach(args []string) error {
+// detach starts the program once more where nothing of ours can end it, and waits until it is watching. It is in our
+// network namespace. Where systemd runs it is a unit, because with KillUserProcesses= the end of an ssh session takes
+// every process of the session along, whatever it has detached itself from.
+func detach(unit string, args []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
+	if underSystemd() {
+		return startUnit(unit, append([]string{self}, args...))
+	}
+	return startSession(self, args)
+}
+
+// startSession starts a watchdog in a session of its own, which neither the terminal's hang-up nor ours reaches.
+func startSession(self string, args []string) error {
 	cmd := exec.Command(self, args...)
 	cmd.Dir = "/" // no mount is kept busy
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -55,8 +64,10 @@ func detach(args []string) error {
 	return cmd.Process.Release()
 }
 
-// announce tells everybody who is logged in. That nobody can be told is no reason to do anything else.
+// announce tells everybody who is logged in, and the system's journal where a unit's standard error goes there. That
+// nobody can be told is no reason to do anything else.
 func announce(text string) {
+	fmt.Fprintln(os.Stderr, text)
 	cmd := exec.Command("wall", text)
 	cmd.WaitDelay = time.Second
 	_ = cmd.Run()

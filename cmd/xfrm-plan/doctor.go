@@ -103,7 +103,7 @@ func (p *program) examine(ctx context.Context) (all []finding) {
 	if left != 0 {
 		last := &all[len(all)-1]
 		last.OK, last.code = false, exitBusy
-		last.Text += ": `xfrm-plan recover`"
+		last.Text += ": " + toType("recover", p.netns)
 	}
 	all = append(all, examineDaemons(ctx, sas)...)
 	return append(all, p.examineRuns(conn)...)
@@ -138,7 +138,7 @@ func (p *program) examineRuns(conn *xfrm.Conn) []finding {
 		return []finding{{"runs", false, err.Error(), exitUnexpected}}
 	}
 	if len(runs) != 0 {
-		return []finding{{"runs", false, fmt.Sprintf("run %s did not come to its end: `xfrm-plan recover`", runs[0]), exitBusy}}
+		return []finding{{"runs", false, fmt.Sprintf("run %s did not come to its end: %s", runs[0], toType("recover", p.netns)), exitBusy}}
 	}
 	return []finding{{"runs", true, "none unfinished in " + p.stateDir, 0}}
 }

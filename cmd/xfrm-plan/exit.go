@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/schema"
@@ -91,6 +93,7 @@ func exitCode(err error) int {
 	case errors.As(err, &invalid), errors.Is(err, schema.ErrInsecure), errors.Is(err, schema.ErrNotRegular):
 		return exitInvalid
 	case errors.Is(err, xfrm.ErrNotPermitted), errors.Is(err, xfrm.ErrNotSupported), errors.Is(err, xfrm.ErrNoXFRM),
+		errors.Is(err, unix.EPERM), // a capability is missing; of files it is EACCES
 		errors.Is(err, rollback.ErrUnsafe):
 		return exitHostCannot
 	case errors.Is(err, rollback.ErrLocked):

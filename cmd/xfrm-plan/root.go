@@ -31,9 +31,9 @@ type program struct {
 	allowInsecure bool // take a plan file that others could have written
 
 	// What reaches out of the process; tests have their own.
-	open     func(netns string) (namespace, error) // host.Open
-	detach   func(args []string) error             // starts a watchdog that outlives us
-	announce func(text string)                     // tells everybody who is logged in
+	open     func(netns string) (namespace, error)  // host.Open
+	detach   func(unit string, args []string) error // starts a watchdog that outlives us
+	announce func(text string)                      // tells everybody who is logged in
 
 	log func(text string, priority journal.Priority, fields map[string]string) // to the system's log; nil if there is none
 }
@@ -44,6 +44,7 @@ type namespace interface {
 	Dial() (*xfrm.Conn, error)
 	DialReadOnly() (*xfrm.Conn, error)
 	Inventory(*xfrm.Conn) (*plan.Inventory, error)
+	Monitor() (*xfrm.Monitor, error)
 	Close() error
 	String() string // for sentences: "the current network namespace"
 }
@@ -107,6 +108,7 @@ func (p *program) root() *cobra.Command {
 		p.doctorCommand(), p.schemaCommand(), p.versionCommand(), p.manCommand(),
 	)
 	complete(root)
+	hintUsage(root)
 	return root
 }
 

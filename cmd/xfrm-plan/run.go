@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -69,9 +70,13 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, err
 	}
 	now, doc := time.Now(), src.doc
+	begun, err := rollback.Now()
+	if err != nil {
+		return exitUnexpected, err
+	}
 	header := rollback.Header{
 		Run: runID(now, rand.Uint32()), Plan: doc.Metadata.Name, Digest: doc.Digest,
-		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now, Process: os.Getpid(),
+		BootID: boot, NetNS: l.ns.name, Cookie: l.cookie, Started: now, Boottime: begun, Process: os.Getpid(),
 	}
 	for i := range l.plan.Waves {
 		w := &l.plan.Waves[i]
@@ -94,9 +99,17 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	if l.ike != nil {
 		l.ike.Note = journal.Daemon
 	}
+	monitor, err := l.ns.Monitor()
+	if err != nil {
+		return exitUnexpected, errors.Join(err, journal.End())
+	}
+	defer monitor.Close()
+	bins := executor.BinsOf(l.inv.Policies)
+	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
+		Monitor: monitor, Recompute: l.recompute(src),
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
-		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, IKE: l.ike, Bins: executor.BinsOf(l.inv.Policies),
+		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
 	})
 	// A run with a group that is neither old nor new is not over: recover has it to finish.
 	awaiting := doc.Confirm != 0 && runErr == nil
@@ -111,7 +124,7 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		err = nil // it has been said, and the run was undone for it
 	}
 	if err != nil {
-		err = fmt.Errorf("the run is over, but its journal can't say so; `xfrm-plan recover --forward` will find it as it is: %w", err)
+		err = fmt.Errorf("the run is over, but its journal can't say so; %s will find it as it is: %w", toType("recover --forward", l.ns.name), err)
 	}
 	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)
@@ -121,6 +134,21 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return p.await(ctx, state, l, header.Run)
 	}
 	return exitOfRun(report, runErr), err
+}
+
+// recompute computes the plan of a lane anew while it runs. A saved plan is carried out as it was reviewed or not at all, and
+// one whose targets are among its sources would move again what it has moved.
+func (l *lane) recompute(src *source) func() (*plan.Plan, error) {
+	if src.saved != nil || src.doc.MeetsItself() {
+		return nil
+	}
+	return func() (*plan.Plan, error) {
+		inv, err := l.ns.Inventory(l.conn)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Compute(src.doc, inv), nil
+	}
 }
 
 // keepWatch starts the watchdog of a run. Without one nothing is done.
@@ -133,7 +161,7 @@ func (p *program) keepWatch(run string, l *lane, within time.Duration) error {
 	if l.ns.name != "" {
 		args = append(args, "--netns", l.ns.name)
 	}
-	return p.detach(args)
+	return p.detach("xfrm-plan-watchdog-"+run, args)
 }
 
 func awaitUntil(j *rollback.Journal, within time.Duration) error {

@@ -28,7 +28,7 @@ func (p *program) statusCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			state, err := rollback.OpenStateDir(p.stateDir)
 			if errors.Is(err, fs.ErrPermission) {
-				return exitWith(exitHostCannot, "%w: runs are root's to see", err)
+				return &exitError{exitHostCannot, err}
 			}
 			switch {
 			case err != nil:
@@ -63,7 +63,7 @@ type standing struct {
 	Undone     int       `json:"undone,omitempty"`
 	Blocked    int       `json:"blocked,omitempty"`
 	Unknown    int       `json:"unknown,omitempty"`
-	Behind     int       `json:"notFollowed,omitempty"` // groups that have moved without their IKE daemon
+	Behind     int       `json:"notFollowed,omitempty"`
 	Groups     int       `json:"groups"`
 	Unreadable string    `json:"unreadable,omitempty"`
 }
@@ -92,7 +92,7 @@ func (l *standing) counts() string {
 		n    int
 		what executor.Outcome
 	}{{l.Undone, executor.Undone}, {l.Blocked, executor.Stuck}, {l.Unknown, executor.Unknown}, {l.Behind, executor.NotFollowed}} {
-		if c.n != 0 && (c.what != executor.Undone || l.Process != 0) {
+		if c.n != 0 {
 			text += fmt.Sprintf(", %d %s", c.n, c.what)
 		}
 	}
@@ -148,10 +148,10 @@ func (p *program) statusAll(state *rollback.StateDir) error {
 	for i := range all {
 		l := &all[i]
 		if l.Unreadable != "" {
-			fmt.Fprintf(p.out, "%s  %-10s %s\n", l.Run, l.State, l.Unreadable)
+			fmt.Fprintf(p.out, "%s  %-10s  %s\n", l.Run, l.State, l.Unreadable)
 			continue
 		}
-		fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf("%s  %-10s %s  %s  %s", l.Run, l.State, l.counts(), l.Plan, l.more(now)), " "))
+		fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf("%s  %-10s  %s  %s  %s", l.Run, l.State, l.counts(), l.Plan, l.more(now)), " "))
 	}
 	return nil
 }

@@ -42,6 +42,10 @@ func (p *program) view(lanes []*lane) (v view, end func()) {
 	return &barView{textView: t, bar: bar, at: at}, bar.Close
 }
 
+// lastWords is how long a program that was told to stop waits for its output to be taken: somebody who reads does so in
+// much less.
+const lastWords = 5 * time.Second
+
 // queued is the program with an output that never keeps it waiting, and what waits in the end for those who read it.
 func (p *program) queued() (*program, func(context.Context)) {
 	q, also := progress.NewQueue(p.out), *p
@@ -50,8 +54,10 @@ func (p *program) queued() (*program, func(context.Context)) {
 		also.terminal = terminalOf(p.out)
 	}
 	return &also, func(ctx context.Context) {
-		if ctx.Err() != nil { // it was told to stop, and has come to its end: what it says about that is said
-			ctx = context.WithoutCancel(ctx)
+		if ctx.Err() != nil { // it was told to stop: what it says about that is said, but not for ever
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+			defer cancel()
 		}
 		q.Drain(ctx)
 	}
@@ -70,13 +76,13 @@ func (v *textView) event(l *lane, e executor.Event) {
 	if v.several {
 		prefix = l.ns.name + ": "
 	}
-	if text := v.line(e); text != "" {
+	if text := v.line(l, e); text != "" {
 		fmt.Fprintf(v.w, "%s%s\n", prefix, text)
 	}
 }
 
 // line is what there is to say of an event, or nothing.
-func (v *textView) line(e executor.Event) string {
+func (v *textView) line(l *lane, e executor.Event) string {
 	switch e.Kind {
 	case executor.GroupDone:
 		if v.quiet {
@@ -100,12 +106,12 @@ func (v *textView) line(e executor.Event) string {
 	case executor.GroupNotFollowed:
 		return v.paint.Red(fmt.Sprintf("%s: moved, but its IKE daemon does NOT follow: %s", e.Group, e.Text))
 	case executor.GroupUnknown:
-		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; `xfrm-plan recover` finds out", e.Group, e.Text))
+		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; %s finds out", e.Group, e.Text, toType("recover", l.ns.name)))
 	case executor.GroupStuck:
 		return v.paint.Red(fmt.Sprintf("%s: NOT undone, its traffic stays blocked: %s", e.Group, e.Text))
 	case executor.Note:
 		if e.Group != "" {
-			return fmt.Sprintf("note: %s: %s", e.Group, e.Text)
+			return fmt.Sprintf("%s: note: %s", e.Group, e.Text)
 		}
 		return "note: " + e.Text
 	case executor.Interrupted:
@@ -121,7 +127,7 @@ func (v *textView) report(l *lane, r *executor.Report, err error) {
 	if err != nil {
 		text += err.Error() + "\n"
 	}
-	io.WriteString(v.w, text)
+	fmt.Fprint(v.w, text)
 }
 
 // countsOf says how many groups came to what.
@@ -161,10 +167,12 @@ type jsonView struct {
 }
 
 func (v *jsonView) event(l *lane, e executor.Event) {
-	writeJSON(v.out, struct {
-		executor.Event
-		NetNS string `json:"netns,omitempty"`
-	}{e, l.ns.name})
+	line := e.AppendJSON(make([]byte, 0, 320)) // as long as the longest event of a group that fares well
+	if l.ns.name != "" {
+		name, _ := json.Marshal(l.ns.name) // a string can be encoded
+		line = append(append(line, `,"netns":`...), name...)
+	}
+	_, _ = v.out.Write(append(line, "}\n"...))
 }
 
 func (v *jsonView) report(l *lane, r *executor.Report, err error) {
@@ -184,7 +192,7 @@ type reportLine struct {
 
 func writeJSON(w io.Writer, v any) {
 	if line, err := json.Marshal(v); err == nil {
-		w.Write(append(line, '\n'))
+		_, _ = w.Write(append(line, '\n'))
 	}
 }
 

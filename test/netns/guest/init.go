@@ -35,6 +35,11 @@ func run() error {
 		if err := enterSystem(); err != nil {
 			return err
 		}
+		if job.Disk != "" {
+			if err := mountDisk(job.Disk); err != nil {
+				return err
+			}
+		}
 	}
 	if err := unix.Sethostname([]byte("lab")); err != nil {
 		return fmt.Errorf("sethostname: %w", err)

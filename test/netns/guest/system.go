@@ -16,6 +16,7 @@ import (
 
 const (
 	systemDisk = "/dev/vda"
+	addedDisk  = "/dev/vdb" // of a job that has one
 	sysroot    = "/sysroot"
 	// oldRoot is where the initramfs stays reachable while the job's files are copied out of it.
 	oldRoot = "/mnt"
@@ -61,6 +62,14 @@ func enterSystem() error {
 		return fmt.Errorf("copy the job's files: %w", err)
 	}
 	return unix.Unmount(oldRoot, unix.MNT_DETACH)
+}
+
+// mountDisk mounts the job's own disk. Its ext4 replays its journal first, as after any power cut.
+func mountDisk(target string) error {
+	if err := waitFor(addedDisk); err != nil {
+		return err
+	}
+	return mountAll([]mount{{addedDisk, target, "ext4", unix.MS_NOSUID | unix.MS_NODEV, ""}})
 }
 
 // waitFor waits for a device that its driver is still probing.

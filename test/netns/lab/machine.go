@@ -65,6 +65,9 @@ type frame struct {
 
 // boot starts QEMU. The caller calls stop.
 func (im Images) boot(spec Spec) (_ *machine, err error) {
+	if spec.Disk.Host != "" && !spec.System {
+		return nil, errors.New("a disk needs the Debian system: the small machine has no driver for it")
+	}
 	initrd, err := im.writeInitrd(spec.job(), spec.Ship)
 	if err != nil {
 		return nil, err

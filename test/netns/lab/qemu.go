@@ -69,6 +69,12 @@ func qemuArgs(im Images, spec Spec, shell bool) []string {
 			"-drive", "if=none,id=system,format=raw,snapshot=on,cache=unsafe,file="+strings.ReplaceAll(im.file(systemFile), ",", ",,"),
 			"-device", "virtio-blk-pci,drive=system")
 	}
+	if spec.Disk.Host != "" {
+		args = append(args,
+			// A disk with a write cache, so that the guest has to flush what is to last.
+			"-drive", "if=none,id=disk,format=raw,cache=writeback,file="+strings.ReplaceAll(spec.Disk.Host, ",", ",,"),
+			"-device", "virtio-blk-pci,drive=disk")
+	}
 	if shell {
 		return append(args, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
 	}

@@ -16,6 +16,10 @@ type Spec struct {
 	System bool     // run in the Debian system rather than in the small machine
 	Ship   []Ship   // files to bring along
 
+	// Disk is a file of the host's with an ext4 file system, mounted in the guest at its path there; the zero Disk is none.
+	// It keeps what the guest has written to it, and promises no more than what the guest has synced. Needs System.
+	Disk Ship
+
 	MakeDirs []string // directories to make in the guest
 	Return   []string // files and directories, the same on both sides: what the command changes there comes back
 
@@ -68,7 +72,7 @@ func (s Spec) job() wire.Job {
 	}
 	return wire.Job{
 		Args: s.Args, Dir: dir, Env: append(env, s.Env...),
-		System: s.System, MergeOutput: s.MergeOutput, Timeout: s.Timeout,
+		System: s.System, MergeOutput: s.MergeOutput, Timeout: s.Timeout, Disk: s.Disk.Guest,
 		MakeDirs: append([]string{"/root"}, s.MakeDirs...), Return: s.Return,
 	}
 }

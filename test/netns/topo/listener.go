@@ -48,6 +48,7 @@ func (n Notice) String() string {
 type Listener struct {
 	socket *os.File
 	done   chan struct{}
+	hear   func(Notice)
 
 	mu      sync.Mutex // guards what follows
 	notices []Notice
@@ -55,8 +56,11 @@ type Listener struct {
 }
 
 // Listen starts a Listener.
-func Listen(ns Namespace) (*Listener, error) {
-	l := &Listener{done: make(chan struct{})}
+func Listen(ns Namespace) (*Listener, error) { return ListenWith(ns, func(Notice) {}) }
+
+// ListenWith starts a Listener that also tells of each notice when it comes, on a goroutine of its own.
+func ListenWith(ns Namespace, hear func(Notice)) (*Listener, error) {
+	l := &Listener{done: make(chan struct{}), hear: hear}
 	err := ns.Enter(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_XFRM)
 		if err != nil {
@@ -91,8 +95,12 @@ func (l *Listener) read() {
 			l.mu.Unlock()
 			return
 		}
-		l.notices = append(l.notices, notices(buf[:n])...)
+		heard := notices(buf[:n])
+		l.notices = append(l.notices, heard...)
 		l.mu.Unlock()
+		for _, n := range heard {
+			l.hear(n)
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ var (
 	// With an if_id of its own each Child SA has bins of its own in the SPD: nothing depends on N but the program.
 	mostIfIDs = flag.Int("if-ids", 5000, "leave out numbers of if_id-based Child SAs above `N`")
 
+	brief = flag.Bool("brief", false, "measure the floors and apply only")
+
 	out      = flag.String("out", "", "measure every way, into this `file` below testdata")
 	parallel = flag.String("parallel-out", "", "measure apply by parallelism, into this `file` below testdata")
 	profile  = flag.String("profile", "", "profile one apply of the last size, into this `file` below testdata; -program is built with profiled/overlay.json")

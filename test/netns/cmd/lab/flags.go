@@ -23,12 +23,14 @@ func newMachineFlags(name, synopsis string) *machineFlags {
 		f.PrintDefaults()
 	}
 	f.Func("with", "bring a file or directory along, as `HOST:GUEST`; may be repeated", func(s string) error {
-		host, inGuest, ok := strings.Cut(s, ":")
-		if !ok || host == "" || !strings.HasPrefix(inGuest, "/") {
-			return errors.New("want HOST:GUEST with an absolute path in the guest")
-		}
-		f.spec.Ship = append(f.spec.Ship, lab.Ship{Host: host, Guest: inGuest})
-		return nil
+		ship, err := hostAndGuest(s)
+		f.spec.Ship = append(f.spec.Ship, ship)
+		return err
+	})
+	f.Func("disk", "mount a file with an ext4 file system, as `HOST:GUEST`; what the guest syncs stays in it (Debian system only)", func(s string) error {
+		disk, err := hostAndGuest(s)
+		f.spec.Disk = disk
+		return err
 	})
 	f.Func("env", "set an environment variable in the guest, as `NAME=VALUE`, or NAME to pass the host's on; may be repeated", func(s string) error {
 		if name, _, ok := strings.Cut(s, "="); name == "" {
@@ -55,6 +57,14 @@ func newMachineFlags(name, synopsis string) *machineFlags {
 	})
 	f.DurationVar(&f.spec.Timeout, "timeout", 0, "end the command after this `time` (default 5m, or a little after the test's own -test.timeout)")
 	return f
+}
+
+func hostAndGuest(s string) (lab.Ship, error) {
+	host, inGuest, ok := strings.Cut(s, ":")
+	if !ok || host == "" || !strings.HasPrefix(inGuest, "/") {
+		return lab.Ship{}, errors.New("want HOST:GUEST with an absolute path in the guest")
+	}
+	return lab.Ship{Host: host, Guest: inGuest}, nil
 }
 
 func (f *machineFlags) atLeastOne(p *int) func(string) error {

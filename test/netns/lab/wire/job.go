@@ -25,6 +25,9 @@ type Job struct {
 	// System asks for the Debian system on the first virtio disk instead of the initramfs alone.
 	System bool
 
+	// Disk is where the second virtio disk is mounted in the Debian system; empty if there is none.
+	Disk string
+
 	// Shell gives the job the guest's serial console as its terminal instead of sending its output as frames.
 	Shell bool
 

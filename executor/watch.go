@@ -1,0 +1,206 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// What others do while a run works. SAs that come up are heard of (Config.Monitor). Policies are counted instead: who
+// listens to the SPD makes the kernel write a notification for each policy that the engine itself puts in or takes out,
+// while traffic is held back. What a transaction meets itself, its own answers tell it.
+
+// ErrUnprotected means that somebody else has deleted policies of tunnels that the run had moved.
+var ErrUnprotected = errors.New("policies of moved tunnels were deleted by somebody else")
+
+// watchTick is how often the watch looks: an unprotected tunnel is blocked after that long at most, and one message in
+// that time costs nothing.
+const watchTick = 20 * time.Millisecond
+
+// watch looks after the groups that are through while others are worked on.
+type watch struct {
+	r     *run
+	ctx   context.Context // of the run's work: it ends when the run is told to stop, or when it can't go on
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+	count uint64 // policies when they were last counted
+
+	listening sync.Mutex // held by who reads the Monitor
+
+	mu     sync.Mutex // guards everything below
+	heard  bool       // SAs were added by others, or some notifications were lost
+	failed error      // ErrUnprotected and what of
+}
+
+// startWatch starts to watch, if there is something to hear with.
+func (r *run) startWatch(ctx context.Context) *watch {
+	w := &watch{r: r}
+	w.ctx, w.stop = context.WithCancel(ctx)
+	if r.cfg.Monitor == nil {
+		return w
+	}
+	w.look() // what there was before
+	w.done.Go(func() {
+		tick := time.NewTicker(watchTick)
+		defer tick.Stop()
+		for {
+			select {
+			case <-w.ctx.Done():
+				return
+			case <-tick.C:
+				w.look()
+			}
+		}
+	})
+	return w
+}
+
+// end stops watching after a last look, and tells what kept the run from going on.
+func (w *watch) end() error {
+	w.stop()
+	w.done.Wait()
+	if w.r.cfg.Monitor != nil {
+		w.look()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+// look hears what has come in and counts policies.
+func (w *watch) look() {
+	w.listen()
+	// Between transactions: what one has put in for a moment is not to be counted, nor its message to wait for ours.
+	w.r.holding.Lock()
+	info, err := w.r.cfg.Conn.SPDInfo()
+	w.r.holding.Unlock()
+	if err != nil {
+		return // the run will meet the same, or has
+	}
+	now := uint64(info.In) + uint64(info.Out) + uint64(info.Fwd)
+	fewer := now < w.count
+	w.count = now
+	if fewer {
+		w.inspect()
+	}
+}
+
+// listen hears what has come in.
+func (w *watch) listen() {
+	w.listening.Lock()
+	defer w.listening.Unlock()
+	for w.r.cfg.Monitor != nil {
+		e, err := w.r.cfg.Monitor.Next(time.Now())
+		switch {
+		case err == nil && e.Type == xfrm.MsgNewSA, err == nil && e.Type == xfrm.MsgUpdSA, errors.Is(err, xfrm.ErrOverrun):
+			w.mu.Lock()
+			w.heard = true
+			w.mu.Unlock()
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+			return
+		case err != nil:
+			w.r.event(Event{Kind: Note, Text: fmt.Sprintf("what others do to the SAD can't be heard: %v", err)})
+			return
+		}
+	}
+}
+
+// hasHeard reports whether SAs may have come up since it was asked last.
+func (w *watch) hasHeard() bool {
+	w.listen()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	heard := w.heard
+	w.heard = false
+	return heard
+}
+
+// inspect reads the policies of all groups that are through. Those that are gone while their SAs are there protect
+// nothing any more: what they matched is blocked, and the run ends.
+func (w *watch) inspect() {
+	bare := w.r.bare()
+	if len(bare) == 0 {
+		return
+	}
+	w.mu.Lock()
+	w.failed = fmt.Errorf("%w: of %d, the first of them %s; they were blocked again", ErrUnprotected, len(bare), bare[0].Name)
+	text := w.failed.Error()
+	w.mu.Unlock()
+	w.block(bare)
+	w.stop()
+	w.r.event(Event{Kind: Note, Text: text + ". Tunnels that this run has not touched may have lost theirs as well: their owner has to install them again"})
+}
+
+// bare lists the groups that are through, have SAs and lack policies.
+func (r *run) bare() (all []*Transaction) {
+	for _, tx := range r.through() {
+		places := make([]place, len(tx.Moves))
+		q, missing := new(query), false
+		locate(q, tx.Moves, places)
+		for i := range tx.Policies {
+			q.ask(xfrm.GetPolicyByKey(goal(&tx.Policies[i])), func(a *xfrm.Answer) { missing = missing || a == nil })
+		}
+		if q.run(r.cfg.Conn) == nil && missing && slices.Contains(places, there) {
+			all = append(all, tx)
+		}
+	}
+	return all
+}
+
+// through lists the transactions of the groups that are done.
+func (r *run) through() (all []*Transaction) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for gi := range r.txs {
+		if r.report.Groups[gi].Outcome == Done {
+			all = append(all, &r.txs[gi])
+		}
+	}
+	return all
+}
+
+// block puts tagged blocks over the outbound policies that groups should have. Some may be there.
+func (w *watch) block(txs []*Transaction) {
+	var reqs []xfrm.Request
+	for _, tx := range txs {
+		for i := range tx.Policies {
+			pc := &tx.Policies[i]
+			switch p := goal(pc); {
+			case p.Dir != xfrm.DirOut:
+			case replacedInPlace(pc):
+				b := blockInPlace(p)
+				reqs = append(reqs, xfrm.NewPolicy(&b))
+			default:
+				b := block(p, w.r.indexes.next(xfrm.DirOut))
+				reqs = append(reqs, xfrm.NewPolicy(&b))
+			}
+		}
+	}
+	w.r.holding.Lock()
+	defer w.r.holding.Unlock()
+	_ = w.r.cfg.Conn.Do(reqs...) // what could not be blocked is found when the groups are settled
+}
+
+// mendBare settles the groups that were blocked again because their policies were gone: these come back as the run had
+// made them. A run that is undone anyway brings the old ones back instead.
+func (r *run) mendBare() error {
+	var failed []error
+	for gi := range r.txs {
+		if r.outcome(gi) != Done {
+			continue
+		}
+		since := time.Now()
+		got, err := settle(r.cfg.Conn, &r.txs[gi], &r.indexes)
+		r.end(gi, Done, got, err, since, time.Since(since))
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
