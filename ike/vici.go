@@ -17,10 +17,11 @@ import (
 type VICI struct {
 	socket string
 	loaded loaded
+	retire chan struct{} // holds something while one Retire is at it
 }
 
 // NewVICI returns the driver for the charon that listens at the socket, a path.
-func NewVICI(socket string) *VICI { return &VICI{socket: socket} }
+func NewVICI(socket string) *VICI { return &VICI{socket: socket, retire: make(chan struct{}, 1)} }
 
 // String names the daemon.
 func (v *VICI) String() string { return "strongSwan at " + v.socket }

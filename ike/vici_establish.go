@@ -149,8 +149,14 @@ func (v *VICI) up(ctx context.Context, next *conn, m *Move) (*ChildSA, error) {
 }
 
 // Retire terminates the IKE SAs that have no other Child SA left than those to be retired, without waiting for the peer's word, and of the others
-// the Child SAs.
+// the Child SAs. One at a time: of two Child SAs that leave the same IKE SA at once, each would count on the other to keep it, and it would stay with none.
 func (v *VICI) Retire(ctx context.Context, old []ChildSA) error {
+	select {
+	case v.retire <- struct{}{}:
+		defer func() { <-v.retire }()
+	case <-ctx.Done():
+		return fmt.Errorf("%v is busy retiring others: %w", v, ctx.Err())
+	}
 	all, err := v.ChildSAs(ctx)
 	if err != nil {
 		return err

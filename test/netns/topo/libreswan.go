@@ -17,7 +17,8 @@ config setup
 `
 
 // plutoConn is a tunnel between the gateways' IPv4 networks, the same on both: pluto finds out which side it is. Its script for routes is off, the gateways
-// have them.
+// have them. No extended sequence numbers, and a window of 32 packets: with either
+// `ip xfrm` shows sequence numbers in a form of its own.
 const plutoConn = `
 conn %[1]s
 	left=%[2]s
@@ -30,6 +31,8 @@ conn %[1]s
 	rightupdown=
 	authby=secret
 	keyexchange=ikev2
+	esn=no
+	replay-window=32
 	%[4]s
 `
 

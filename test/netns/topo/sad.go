@@ -68,7 +68,8 @@ func parseSA(lines []string) (sa SA, err error) {
 				continue
 			}
 			if first == "proto" {
-				_, err = fmt.Sscanf(line, "proto esp spi 0x%x", &sa.SPI)
+				var proto string // of IPComp also "comp", and the tunnel that belongs to it
+				_, err = fmt.Sscanf(line, "proto %s spi 0x%x", &proto, &sa.SPI)
 			}
 			sa.Fixed += line + "\n"
 		}
