@@ -39,8 +39,8 @@ type flow struct {
 	replies atomic.Uint32
 }
 
-// sendEvery is between two datagrams of whatever flow: 200 a second leave an emulated machine time for other things.
-const sendEvery = 5 * time.Millisecond
+// sendEvery is between two datagrams of whatever flow: 50 a second leave an emulated machine time for other things.
+const sendEvery = 20 * time.Millisecond
 
 // startTraffic starts the flows, of both families by turns.
 func startTraffic(t *testing.T) *traffic {
