@@ -30,10 +30,9 @@ func Orphans(conn *xfrm.Conn) (deleted int, err error) {
 		case p.Tagged() && whole[k]:
 			reqs = append(reqs, xfrm.DeletePolicy(p))
 		case p.Tagged():
-			left = append(left, fmt.Errorf("policy %v %v (index %d) covers nothing that protects its traffic: it stays", p.Dir, p.Sel, p.Index))
+			left = append(left, fmt.Errorf("policy %v %v (index %d) covers nothing that protects its traffic, and stays: %s", p.Dir, p.Sel, p.Index, putBack(p)))
 		case blockedInPlace(p):
-			left = append(left, fmt.Errorf("policy %v %v (index %d) blocks in the place of one that no journal tells of: it stays until its owner puts that back",
-				p.Dir, p.Sel, p.Index))
+			left = append(left, fmt.Errorf("policy %v %v (index %d) blocks in the place of one that no journal tells of, and stays: %s", p.Dir, p.Sel, p.Index, putBack(p)))
 		}
 	}
 	failures := conn.Do(reqs...)
@@ -46,6 +45,22 @@ func Orphans(conn *xfrm.Conn) (deleted int, err error) {
 		left = append(left, fmt.Errorf("delete tagged policies: %w", err))
 	}
 	return deleted, errors.Join(left...)
+}
+
+// putBack says how the owner of a policy that only a block is left of puts it back. Templates are theirs to know. To
+// close the tunnel down and bring it up again would be a mistake: a daemon that deletes its policy deletes a block in
+// place with it.
+func putBack(p *xfrm.Policy) string {
+	var more string
+	if p.IfID != 0 {
+		more = fmt.Sprintf(" if_id %#x", p.IfID)
+	}
+	if p.Mark.Mask != 0 {
+		more += fmt.Sprintf(" mark %#x mask %#x", p.Mark.Value, p.Mark.Mask)
+	}
+	return fmt.Sprintf("put the policy back over it, by hand with `ip xfrm policy update src %v dst %v dir %v%s priority N tmpl ...`, or with `swanctl --rekey --child NAME` "+
+		"if it is strongSwan's, and run `xfrm-plan recover` again; don't delete the block or close the tunnel down, or packets leave in the clear",
+		p.Sel.SrcPrefix(), p.Sel.DstPrefix(), p.Dir, more)
 }
 
 // Left counts the policies that runs have left behind.

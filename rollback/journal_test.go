@@ -187,6 +187,62 @@ func TestDamagedJournalIsRecoveredByTags(t *testing.T) {
 	}
 }
 
+// TestDamageBehindTheIntentsLeavesThemToGoBy has garbage at the end of the journal of a run that died with its second tunnel
+// blocked in place, where no tag can tell what the policy was.
+func TestDamageBehindTheIntentsLeavesThemToGoBy(t *testing.T) {
+	for _, towards := range []executor.Outcome{executor.Undone, executor.Done} {
+		t.Run(string(towards), func(t *testing.T) {
+			w, run, journal := written(t)
+			w.rewrite(t, run, append(journal, make([]byte, 40)...))
+			c := w.k.Dial()
+			defer c.Close()
+			if latest, err := w.state.Latest(w.k.Cookie()); err != nil || latest != run {
+				t.Fatalf("the latest run is %q, %v", latest, err)
+			}
+			past, err := w.state.Salvage(run, c)
+			if err != nil || past == nil || len(past.Transactions) != 2 {
+				t.Fatalf("salvaged %+v, %v; want both transactions", past, err)
+			}
+			report, err := w.state.Settle(t.Context(), past, towards, c, w.hear)
+			if err != nil || report.Count(towards) != 2 {
+				t.Fatalf("%+v, %v", report, err)
+			}
+			w.watch.settled(w.outcomes(report))
+			if n, err := executor.Orphans(c); n != 0 || err != nil {
+				t.Errorf("%d policies were left behind, %v", n, err)
+			}
+			if past, err := w.state.Salvage(run, c); past != nil || err != nil {
+				t.Errorf("salvaged once more, when nothing is half done: %+v, %v", past, err)
+			}
+			for _, wrong := range w.watch.wrong {
+				t.Error(wrong)
+			}
+		})
+	}
+}
+
+// TestDamagedIntentLeavesItsBlockInPlace has lost what the policy was: the block stays, and is told with the way out.
+func TestDamagedIntentLeavesItsBlockInPlace(t *testing.T) {
+	w, run, journal := written(t)
+	journal[len(journal)-1] ^= 1 // in the intent of the second tunnel
+	w.rewrite(t, run, journal)
+	c := w.k.Dial()
+	defer c.Close()
+	if past, err := w.state.Salvage(run, c); past != nil || err != nil {
+		t.Errorf("salvaged %+v, %v; what the kernel holds is of a group that the journal doesn't tell of", past, err)
+	}
+	_, err := executor.Orphans(c)
+	for _, want := range []string{"10.0.1.0/24 -> 10.128.1.0/24", "ip xfrm policy update src 10.0.1.0/24 dst 10.128.1.0/24 dir out", "don't delete the block"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in: %v", want, err)
+		}
+	}
+	w.watch.look()
+	for _, wrong := range w.watch.wrong {
+		t.Error(wrong)
+	}
+}
+
 // TestRunKilledBeforeItsJournalDoesNotBlockTheNext has a run of which only the directory was made.
 func TestRunKilledBeforeItsJournalDoesNotBlockTheNext(t *testing.T) {
 	w := newWorld(t, shapes[0])

@@ -47,6 +47,9 @@ func TestRandomFaults(t *testing.T) {
 				seed := from + n - 1
 				c, wrong := randomCell(t, seed)
 				all.add(c, len(wrong) == 0)
+				if n%10_000 == 0 {
+					t.Logf("%d runs begun", n)
+				}
 				if len(wrong) != 0 {
 					failed.Add(1)
 					t.Errorf("-faultseed %d: %s:\n\t%s", seed, c.random(), strings.Join(wrong, "\n\t"))

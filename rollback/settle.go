@@ -38,6 +38,10 @@ func (d *StateDir) Settle(ctx context.Context, past *Past, towards executor.Outc
 		journal.Close()
 		return report, errors.Join(failed, d.WriteReport(report))
 	}
+	if errors.Is(written, ErrUnusable) { // Salvage has told of what can be settled; SetAside comes next
+		journal.Close()
+		return report, d.WriteReport(report)
+	}
 	if written = journal.End(); written != nil {
 		written = fmt.Errorf("the kernel is settled, but the journal of run %s can't say so: %w", run, written)
 	}

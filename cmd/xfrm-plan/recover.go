@@ -130,8 +130,8 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 	usable, damaged := p.sortOut(u, runs)
 	question := fmt.Sprintf("Recover %d unfinished runs and %d left-over policies in %v?", len(usable), left, u.ns)
 	if len(damaged) != 0 {
-		question = fmt.Sprintf("The journal of %s can't be used. Recover %d other runs, and go by what the kernel holds for the rest: remove block policies "+
-			"where protection is whole, leave SAs where they are in %v?", strings.Join(damaged, ", "), len(usable), u.ns)
+		question = fmt.Sprintf("The journal of %s can't be used. Recover %d other runs, and go by what it tells in front of the damage "+
+			"and by what the kernel holds for the rest: remove block policies where protection is whole, leave other SAs where they are, in %v?", strings.Join(damaged, ", "), len(usable), u.ns)
 	}
 	if err := p.ask(ctx, u.yes, question); err != nil {
 		return err
@@ -152,7 +152,23 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 	if len(failures) != 0 { // the blocks that are left are not orphans
 		return worst(failures)
 	}
+	if err := p.salvage(ctx, u, damaged, towards); err != nil {
+		return err
+	}
 	return p.orphans(u, damaged)
+}
+
+// salvage settles what the journal of the latest run still tells of, if it is one of the damaged ones.
+func (p *program) salvage(ctx context.Context, u *undo, damaged []string, towards executor.Outcome) error {
+	latest, err := u.state.Latest(u.cookie)
+	if err != nil || !slices.Contains(damaged, latest) {
+		return err
+	}
+	past, err := u.state.Salvage(latest, u.conn)
+	if err != nil || past == nil {
+		return err
+	}
+	return p.settleRun(ctx, u, past, towards)
 }
 
 // worst joins errors under the exit code that an operator has to know of first.
