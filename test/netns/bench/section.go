@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
 // Dir is where benchmarks leave their sections, below testdata: that comes back from the lab's machine.
 const Dir = "testdata/sections"
 
-// A Section is what one benchmark has to say, in Markdown. docs/benchmarks.md has a place for each, between two markers, and is
-// otherwise written by hand.
+// A Section is what one benchmark, or one soak, has to say, in Markdown. docs/benchmarks.md and docs/soak.md have a place for each,
+// between two markers, and are otherwise written by hand.
 type Section struct {
 	Name string // in the markers
 	Text string
@@ -44,14 +45,16 @@ func Saved(dir string) (all []Section, err error) {
 
 // In returns the document with the section between its markers, in place of what was there.
 func (s Section) In(document []byte) ([]byte, error) {
-	begin, end := fmt.Sprintf("<!-- begin %s: made by make bench -->\n", s.Name), fmt.Sprintf("<!-- end %s -->", s.Name)
-	before, rest, ok := bytes.Cut(document, []byte(begin))
-	if !ok {
-		return nil, fmt.Errorf("no line %q", strings.TrimSpace(begin))
+	line := regexp.MustCompile(`<!-- begin ` + regexp.QuoteMeta(s.Name) + `: made by make \w+ -->\n`)
+	end := fmt.Sprintf("<!-- end %s -->", s.Name)
+	at := line.FindIndex(document)
+	if at == nil {
+		return nil, fmt.Errorf("no line %q", line)
 	}
+	before, begin, rest := document[:at[0]], document[at[0]:at[1]], document[at[1]:]
 	_, after, ok := bytes.Cut(rest, []byte(end))
 	if !ok {
-		return nil, fmt.Errorf("no line %q after %q", end, strings.TrimSpace(begin))
+		return nil, fmt.Errorf("no line %q after %q", end, bytes.TrimSpace(begin))
 	}
-	return bytes.Join([][]byte{before, []byte(begin), []byte("\n" + strings.TrimSpace(s.Text) + "\n\n"), []byte(end), after}, nil), nil
+	return bytes.Join([][]byte{before, begin, []byte("\n" + strings.TrimSpace(s.Text) + "\n\n"), []byte(end), after}, nil), nil
 }
