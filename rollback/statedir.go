@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -23,28 +24,32 @@ const DefaultStateDir = "/var/lib/xfrm-plan"
 //
 // Below it no symlink is followed, and no file is read that others could have written.
 type StateDir struct {
-	path string
+	path string // for messages
+	root *os.File
 
 	wrap func(File) File        // around the files of journals; tests break them
 	boot func() (string, error) // BootID; tests reboot
 }
 
-// OpenStateDir creates the directory if it is missing, and refuses one that others could have written to.
+// OpenStateDir creates the directory if it is missing, and refuses one that others could have written to. From here on it
+// is the directory that was opened, whatever takes its place under that path.
 func OpenStateDir(path string) (*StateDir, error) {
 	d := &StateDir{path: path, wrap: func(f File) File { return f }, boot: BootID}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("create the state directory: %w%s", err, asWhom(err))
 	}
-	if err := checkPrivate(path); err != nil {
+	if err := d.pin(); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"lock", "runs"} {
 		if err := d.mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("create the state directory: %w%s", err, asWhom(err))
 		}
-		if err := checkPrivate(filepath.Join(path, name)); err != nil {
+		dir, err := d.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
 			return nil, err
 		}
+		dir.Close()
 	}
 	return d, nil
 }
@@ -57,19 +62,25 @@ func asWhom(err error) string {
 	return ""
 }
 
+// pin opens the directory itself.
+func (d *StateDir) pin() error {
+	fd, err := unix.Open(d.path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return fmt.Errorf("%s is not a directory: %w", d.path, ErrUnsafe)
+	case err != nil:
+		return &fs.PathError{Op: "open", Path: d.path, Err: err}
+	}
+	d.root = os.NewFile(uintptr(fd), d.path) // closed with the last reference to it
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: d.path, Err: err}
+	}
+	return checkOwner(d.path, &st)
+}
+
 // ErrUnsafe means that somebody else could have written what we would read.
 var ErrUnsafe = errors.New("unsafe permissions")
-
-func checkPrivate(dir string) error {
-	var st unix.Stat_t
-	if err := unix.Lstat(dir, &st); err != nil {
-		return &fs.PathError{Op: "lstat", Path: dir, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return fmt.Errorf("%s is not a directory: %w", dir, ErrUnsafe)
-	}
-	return checkOwner(dir, &st)
-}
 
 // checkOwner refuses what belongs to somebody else than us or root, or can be written to by others.
 func checkOwner(path string, st *unix.Stat_t) error {
@@ -87,16 +98,12 @@ func checkOwner(path string, st *unix.Stat_t) error {
 func (d *StateDir) open(name string, flags int) (*os.File, error) {
 	path := filepath.Join(d.path, name)
 	fail := func(err error) (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: path, Err: err} }
-	dir, err := unix.Open(d.path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail(err)
-	}
-	defer unix.Close(dir)
 	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NONBLOCK), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	if flags&unix.O_CREAT != 0 {
 		how.Mode = 0o600
 	}
-	fd, err := unix.Openat2(dir, name, &how)
+	fd, err := unix.Openat2(int(d.root.Fd()), name, &how)
+	runtime.KeepAlive(d) // or root could be closed in the middle of it
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return fail(fmt.Errorf("it is a symlink, or behind one: %w", ErrUnsafe))
