@@ -43,6 +43,7 @@ func (c cell) run(t testing.TB) (wrong []string, recovery []point) {
 		return c.runEnd(t)
 	}
 	w := newWorld(t, c.shapes...)
+	defer w.remove()
 	w.within = c.within
 	if c.onError != "" {
 		w.onError = c.onError
@@ -196,6 +197,7 @@ func count(all []executor.Outcome, o executor.Outcome) (n int) {
 func faultless(t testing.TB, shapes ...shape) []point {
 	t.Helper()
 	w := newWorld(t, shapes...)
+	defer w.remove()
 	p := start(fault{})
 	report, err := w.apply(p)
 	if err != nil || p.endErr != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/plan"
@@ -38,12 +39,16 @@ func TestRandomFaults(t *testing.T) {
 	if from == 0 {
 		from = 1 + rand.Uint64()>>1
 	}
+	enough := func() bool { return false }
+	if end, limited := t.Deadline(); limited { // what was run is worth knowing, if it was all or not
+		enough = func() bool { return time.Until(end) < 20*time.Second }
+	}
 	var next, failed atomic.Uint64
 	all := randomTally{kinds: make(map[string]*randomCount)}
 	var workers sync.WaitGroup
 	for range 2 {
 		workers.Go(func() {
-			for n := next.Add(1); n <= uint64(*faultRuns) && failed.Load() < 5; n = next.Add(1) {
+			for n := next.Add(1); n <= uint64(*faultRuns) && failed.Load() < 5 && !enough(); n = next.Add(1) {
 				seed := from + n - 1
 				c, wrong := randomCell(t, seed)
 				all.add(c, len(wrong) == 0)
@@ -58,8 +63,12 @@ func TestRandomFaults(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	text := fmt.Sprintf("%d runs, seeds %d to %d:\n\n%s", *faultRuns, from, from+uint64(*faultRuns)-1, &all)
+	runs := all.runs()
+	text := fmt.Sprintf("%d runs, seeds %d to %d:\n\n%s", runs, from, from+uint64(runs)-1, &all)
 	t.Log(text)
+	if runs < *faultRuns && !t.Failed() {
+		t.Logf("the time was over before %d runs", *faultRuns)
+	}
 	if *faultDoc == "" || t.Failed() {
 		return
 	}
@@ -96,6 +105,13 @@ func (ta *randomTally) add(c cell, passed bool) {
 	}
 }
 
+func (ta *randomTally) runs() (n int) {
+	for _, k := range ta.kinds {
+		n += k.runs
+	}
+	return n
+}
+
 func (ta *randomTally) String() string {
 	var b strings.Builder
 	var sum randomCount
@@ -119,7 +135,9 @@ func randomCell(t *testing.T, seed uint64) (c cell, wrong []string) {
 	c = cell{shapes: some, parallelism: 1 + r.IntN(3)}
 	c.onError = []plan.OnError{plan.OnErrorRollback, plan.OnErrorStop, plan.OnErrorContinue}[r.IntN(3)]
 	c.towards = []executor.Outcome{executor.Undone, executor.Done}[r.IntN(2)]
-	c.first = randomFault(r, newWorld(t, some...), faultless(t, some...))
+	w := newWorld(t, some...)
+	defer w.remove()
+	c.first = randomFault(r, w, faultless(t, some...))
 	var points []point
 	if c.first.name != "reboot" && c.first.name != "namespace deleted" && r.IntN(2) == 0 {
 		_, points = c.run(t)

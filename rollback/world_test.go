@@ -90,6 +90,9 @@ func scratch(t testing.TB) string {
 	return dir
 }
 
+// remove removes the world's disk: those of many runs together would fill the memory.
+func (w *world) remove() { os.RemoveAll(w.dir) }
+
 func (w *world) open(t testing.TB) {
 	t.Helper()
 	var err error
