@@ -2,6 +2,8 @@ package rollback
 
 import (
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -38,15 +40,30 @@ func (d *StateDir) Latest(cookie uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	latest := ""
+	var latest string
+	var last time.Time
 	for _, run := range runs {
 		p, err := d.ReadJournal(run)
-		switch {
-		case errors.Is(err, errNeverBegan), errors.Is(err, errSetAside):
-		case err != nil && !errors.Is(err, ErrUnusable):
+		if errors.Is(err, errNeverBegan) || errors.Is(err, errSetAside) {
+			continue
+		}
+		if err != nil && !errors.Is(err, ErrUnusable) {
 			return "", err
-		case p.Header.BootID == "", p.Header.BootID == boot && p.Header.Cookie == cookie:
-			latest = run
+		}
+		at := p.Header.Started
+		switch {
+		case p.Header.BootID == "":
+			// A run's name has its second. It may be the last one of that.
+			second, _, _ := strings.Cut(run, "-")
+			if at, err = time.Parse("20060102T150405Z", second); err != nil {
+				continue
+			}
+			at = at.Add(time.Second)
+		case p.Header.BootID != boot, p.Header.Cookie != cookie:
+			continue
+		}
+		if latest == "" || at.After(last) {
+			latest, last = run, at
 		}
 	}
 	return latest, nil

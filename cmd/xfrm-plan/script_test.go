@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,10 +23,12 @@ import (
 // TestScripts runs the program as an operator would, on a kernel in memory. Besides testscript's own commands there are
 //
 //	exits CODE xfrm-plan ARGS...  runs the program, which has to end with CODE; stdout and stderr can be matched after
-//	tunnels N                     makes N dual-stack Child SAs from 192.0.2.1 to 203.0.113.1
+//	tunnels N [PRIORITY]          makes N dual-stack Child SAs from 192.0.2.1 to 203.0.113.1
 //	kernel KIND                   starts afresh with a kernel that is new, old or unconfigured, or makes it unprivileged
 //	occupy                        puts a foreign SA at 198.51.100.1 with the SPI of the first tunnel
 //	occupies-later                does so only when the first MIGRATE_STATE is on its way
+//	dies                          kills the program when the first MIGRATE_STATE is on its way
+//	spoil FILE                    puts garbage at its end
 //	last-run                      sets $RUN to the last run
 //	loses ADDRESS                 takes an address off the host
 //	rekey                         re-keys the first tunnel's outbound SA
@@ -40,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "tunnels": cmdTunnels, "kernel": cmdKernel, "occupy": cmdOccupy, "loses": cmdLoses,
 			"clean": cmdClean, "rekey": cmdRekey, "confirms": cmdConfirms,
-			"occupies-later": cmdOccupiesLater, "last-run": cmdLastRun,
+			"occupies-later": cmdOccupiesLater, "last-run": cmdLastRun, "dies": cmdDies, "spoil": cmdSpoil,
 		},
 	})
 }
@@ -54,6 +58,7 @@ type memoryHost struct {
 	kernel    *xfrmtest.Kernel
 	addresses []netip.Addr
 	fault     xfrmtest.Fault // of sockets that are opened from now on
+	wrap      func(xfrm.Socket) xfrm.Socket
 }
 
 func newMemoryHost(opts ...xfrmtest.Option) *memoryHost {
@@ -65,6 +70,9 @@ func newMemoryHost(opts ...xfrmtest.Option) *memoryHost {
 }
 
 func (h *memoryHost) Dial() (*xfrm.Conn, error) {
+	if h.wrap != nil {
+		return xfrm.NewConn(h.wrap(h.kernel.Socket())), nil
+	}
 	if h.fault != nil {
 		return xfrm.NewConn(xfrmtest.Faulty(h.kernel.Socket(), h.fault)), nil
 	}
@@ -174,6 +182,11 @@ func cmdTunnels(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(xfrmtest.AddSA(c, child.In, child.InAlg))
 		ts.Check(xfrmtest.AddSA(c, child.Out, child.OutAlg))
 		for i := range child.Policies {
+			if len(args) == 2 {
+				priority, err := strconv.ParseUint(args[1], 10, 32)
+				ts.Check(err)
+				child.Policies[i].Priority = uint32(priority)
+			}
 			ts.Check(c.Do(xfrm.NewPolicy(&child.Policies[i]))[0])
 		}
 	}
@@ -219,6 +232,28 @@ func cmdOccupiesLater(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
+func cmdDies(ts *testscript.TestScript, _ bool, _ []string) {
+	h := hostOf(ts)
+	var process xfrmtest.Process
+	h.wrap = func(s xfrm.Socket) xfrm.Socket {
+		return process.Socket(s, func(at xfrmtest.At) xfrmtest.Effect {
+			const probe = 1
+			if at.Point != xfrmtest.BeforeSend || !at.Has(xfrm.MsgMigrateState) || len(at.Messages) == probe {
+				return xfrmtest.Effect{}
+			}
+			h.wrap = nil
+			return xfrmtest.Effect{Kill: true}
+		})
+	}
+}
+
+func cmdSpoil(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.Write(make([]byte, 100))
+	ts.Check(errors.Join(err, f.Close()))
+}
+
 func cmdLastRun(ts *testscript.TestScript, _ bool, _ []string) {
 	state, err := rollback.OpenStateDir(stateDir(ts)[1])
 	ts.Check(err)
@@ -227,8 +262,7 @@ func cmdLastRun(ts *testscript.TestScript, _ bool, _ []string) {
 	var last rollback.Header
 	for _, run := range runs { // several of one second are in no order
 		past, err := state.ReadJournal(run)
-		ts.Check(err)
-		if past.Header.Started.After(last.Started) {
+		if err == nil && past.Header.Started.After(last.Started) { // else it is set aside
 			last = past.Header
 		}
 	}
