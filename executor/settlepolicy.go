@@ -146,7 +146,8 @@ func (s *settlement) uncover() error {
 		got := s.spd[goal(pc).Key()]
 		// What lets packets through in the clear, and is meant to, is a younger one of equal priority as a rule: it is
 		// unblocked where the older ones are back.
-		if !protects(got) && !(whole && got != nil && sameButSPIs(got, goal(pc))) {
+		asMeant := whole && got != nil && sameButSPIs(got, goal(pc))
+		if !protects(got) && !asMeant {
 			continue
 		}
 		for _, p := range versions(pc) {
