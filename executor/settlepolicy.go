@@ -102,6 +102,9 @@ func (s *settlement) replace() error {
 	}
 	var reqs, stale []xfrm.Request
 	tied := plan.Tied(s.tx.Policies)
+	if err := s.do("shadow", s.shadowing(tied)); err != nil {
+		return err
+	}
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
 		want := goal(pc)
@@ -120,6 +123,20 @@ func (s *settlement) replace() error {
 		return err
 	}
 	return s.do("switch", stale)
+}
+
+// shadowing puts shadows over the inbound and forward policies that stand in an order of age: each replacement makes one the
+// youngest, and until the last one is replaced a bypass may be older than what it must not outrank.
+func (s *settlement) shadowing(tied []bool) (reqs []xfrm.Request) {
+	for i := range s.tx.Policies {
+		pc := &s.tx.Policies[i]
+		if !tied[i] || pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || s.theirs(pc) != nil || s.coverOver(&pc.Old) != nil {
+			continue
+		}
+		p := shadow(pc, s.indexes.next(pc.Old.Dir))
+		reqs = append(reqs, xfrm.NewPolicy(&p))
+	}
+	return reqs
 }
 
 // freeIndex returns want to be added: with the index it had, unless the one that it replaces still has that.

@@ -46,25 +46,50 @@ func TestRecoveryKeepsTheOldPolicyUntilTheNewOneIsIn(t *testing.T) {
 	}
 }
 
-// TestRollbackTakesTheBlockOffABypass has a younger policy of equal priority that lets the tunnel's packets pass in the
-// clear: it is rewritten after the tunnel's, is blocked meanwhile, and is no less whole for not protecting anything.
-func TestRollbackTakesTheBlockOffABypass(t *testing.T) {
-	w := newWorld(t, shapes[0])
+// bypassed is a world with a tunnel and, over each of its policies, a younger one of equal priority that lets the tunnel's
+// packets pass in the clear.
+func bypassed(t *testing.T) (w *world, bypasses []xfrm.Policy) {
+	t.Helper()
+	w = newWorld(t, shapes[0])
+	t.Cleanup(w.remove)
 	c := w.k.Dial()
 	defer c.Close()
-	var bypasses []xfrm.Policy
 	for _, p := range w.tunnels[0].Policies {
 		p.Templates = nil
-		p.Sel.SrcLen, p.Sel.DstLen = p.Sel.SrcLen/2, p.Sel.DstLen/2
-		p.Sel.Src, p.Sel.Dst = xfrm.Address{p.Sel.Src[0]}, xfrm.Address{p.Sel.Dst[0]}
+		p.Sel.Src, p.Sel.SrcLen = xfrm.Address{p.Sel.Src[0]}, 8 // 10.0.0.0 or fd00::
 		bypasses = append(bypasses, p)
 		if err := c.Do(xfrm.NewPolicy(&p))[0]; err != nil {
 			t.Fatal(err)
 		}
 	}
+	return w, bypasses
+}
+
+// stand checks that the bypasses are as they were and that nothing is left behind.
+func (w *world) stand(t *testing.T, bypasses []xfrm.Policy, when string) {
+	t.Helper()
+	s := w.k.Snapshot()
+	for i := range bypasses {
+		if !has(s, &bypasses[i]) {
+			t.Errorf("%s: %v %v is not as it was", when, bypasses[i].Dir, bypasses[i].Sel)
+		}
+	}
+	if n := len(s.Policies); n != 12 || slices.ContainsFunc(s.Policies, func(p *xfrm.Policy) bool { return p.Tagged() }) {
+		t.Errorf("%s: %d policies, want the tunnel's 6 and 6 bypasses", when, n)
+	}
+	for _, wrong := range w.watch.wrong {
+		t.Errorf("%s: %s", when, wrong)
+	}
+}
+
+// TestRollbackTakesTheBlockOffABypass: it is rewritten after the tunnel's policies, is blocked meanwhile, and is no less
+// whole for not protecting anything.
+func TestRollbackTakesTheBlockOffABypass(t *testing.T) {
+	w, bypasses := bypassed(t)
 	if _, err := w.apply(start(fault{})); err != nil {
 		t.Fatal(err)
 	}
+	w.stand(t, bypasses, "applied")
 	runs, err := w.state.Runs()
 	if err != nil || len(runs) != 1 {
 		t.Fatal(runs, err)
@@ -73,21 +98,63 @@ func TestRollbackTakesTheBlockOffABypass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := w.k.Dial()
+	defer c.Close()
 	report, err := w.state.Settle(t.Context(), past, executor.Undone, c, w.hear)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.watch.settled(w.outcomes(report))
-	s := w.k.Snapshot()
-	for i := range bypasses {
-		if !has(s, &bypasses[i]) {
-			t.Errorf("%v %v is not as it was", bypasses[i].Dir, bypasses[i].Sel)
+	w.stand(t, bypasses, "undone")
+}
+
+// TestKilledInTheMiddleOfASwitchByAge kills a run at each of its points and its recovery at each of its own: at no instant
+// may the younger policy be the one that packets meet.
+func TestKilledInTheMiddleOfASwitchByAge(t *testing.T) {
+	w, _ := bypassed(t)
+	p := start(fault{})
+	if _, err := w.apply(p); err != nil {
+		t.Fatal(err)
+	}
+	ran, pairs := 0, 0
+	for _, towards := range []executor.Outcome{executor.Undone, executor.Done} {
+		for _, at := range p.points {
+			if at.journal {
+				continue
+			}
+			first := processFaults(at)[0]
+			recovery := killedByAge(t, first, fault{}, towards)
+			for _, second := range recovery {
+				if second.journal || second.at != xfrmtest.AfterSend {
+					continue
+				}
+				if pairs++; *whole || pairs%7 == 0 {
+					ran++
+					killedByAge(t, first, processFaults(second)[0], towards)
+				}
+			}
 		}
 	}
-	if n := len(s.Policies); n != 12 || slices.ContainsFunc(s.Policies, func(p *xfrm.Policy) bool { return p.Tagged() }) {
-		t.Errorf("%d policies, want the tunnel's 6 and 6 bypasses", n)
+	if pairs < 100 || ran == 0 {
+		t.Errorf("%d of %d pairs", ran, pairs)
 	}
-	for _, wrong := range w.watch.wrong {
-		t.Error(wrong)
+}
+
+// killedByAge returns the points of the recovery.
+func killedByAge(t *testing.T, first, second fault, towards executor.Outcome) []point {
+	t.Helper()
+	w, bypasses := bypassed(t)
+	defer w.remove()
+	_, _ = w.apply(start(first)) // it is killed
+	p := start(second)
+	if err := w.recover(p, towards); err != nil && p.alive() {
+		t.Fatal(err)
 	}
+	if !p.alive() {
+		if err := w.recover(start(fault{}), towards); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.stand(t, bypasses, cell{shapes: w.shapes, first: first, second: second}.String())
+	return p.points
 }
