@@ -38,7 +38,7 @@ func (d *StateDir) PrintJournal(w io.Writer, run string) error {
 }
 
 func printRecord(w io.Writer, payload []byte) error {
-	p := &Past{Outcomes: map[string]executor.Outcome{}}
+	p := &Past{Outcomes: map[string]executor.Outcome{}, byName: map[string]int{}}
 	if err := p.record(payload, len(payload) > 0 && payload[0] == kindHeader); err != nil {
 		return err
 	}
