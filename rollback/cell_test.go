@@ -43,6 +43,7 @@ func (c cell) run(t testing.TB) (wrong []string, recovery []point) {
 		return c.runEnd(t)
 	}
 	w := newWorld(t, c.shapes...)
+	defer w.remove()
 	w.within = c.within
 	defer w.remove()
 	if c.onError != "" {
