@@ -35,6 +35,8 @@ type GroupResult struct {
 	SAsVerified      int       `json:"sasVerified"`
 	PoliciesVerified int       `json:"policiesVerified"`
 	Verified         time.Time `json:"verified,omitzero"`
+
+	begun bool
 }
 
 // BlockedSpan is a time in which nothing of a group left this host.
@@ -93,7 +95,7 @@ func (r *Report) take(e *Event) {
 	}
 	g := &r.Groups[i]
 	if e.Kind == GroupStarted {
-		g.Wave = e.Wave
+		g.Wave, g.begun = e.Wave, true
 	}
 	if o, ends := outcomes[e.Kind]; ends {
 		g.Outcome = o

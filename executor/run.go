@@ -77,8 +77,9 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	}
 	if err != nil && (cfg.OnError == plan.OnErrorRollback && !errors.Is(err, ErrNotFollowed) || errors.Is(err, ErrJournal)) {
 		err = errors.Join(err, r.rollback())
-	} else if bare != nil {
-		err = errors.Join(err, r.mendBare())
+	}
+	if bare != nil {
+		err = errors.Join(err, r.restore())
 	}
 	r.event(Event{Kind: RunEnded, Done: r.report.Count(Done), Total: len(p.Groups)})
 	return &r.report, err

@@ -16,14 +16,14 @@ import (
 // listens to the SPD makes the kernel write a notification for each policy that the engine itself puts in or takes out,
 // while traffic is held back. What a transaction meets itself, its own answers tell it.
 
-// ErrUnprotected means that somebody else has deleted policies of tunnels that the run had moved.
-var ErrUnprotected = errors.New("policies of moved tunnels were deleted by somebody else")
+// ErrUnprotected means that somebody else has deleted policies of the plan's tunnels.
+var ErrUnprotected = errors.New("policies were deleted by somebody else")
 
 // watchTick is how often the watch looks: an unprotected tunnel is blocked after that long at most, and one message in
 // that time costs nothing.
 const watchTick = 20 * time.Millisecond
 
-// watch looks after the groups that are through while others are worked on.
+// watch looks after the groups of the plan that no transaction is working on.
 type watch struct {
 	r     *run
 	ctx   context.Context // of the run's work: it ends when the run is told to stop, or when it can't go on
@@ -36,6 +36,7 @@ type watch struct {
 	mu     sync.Mutex // guards everything below
 	heard  bool       // SAs were added by others, or some notifications were lost
 	failed error      // ErrUnprotected and what of
+	bare   []bareGroup
 }
 
 // startWatch starts to watch, if there is something to hear with.
@@ -121,56 +122,76 @@ func (w *watch) hasHeard() bool {
 	return heard
 }
 
-// inspect reads the policies of all groups that are through. Those that are gone while their SAs are there protect
-// nothing any more: what they matched is blocked, and the run ends.
+// inspect reads the policies of all groups that no transaction is working on. Those that are gone while their SAs are
+// there protect nothing any more: what they matched is blocked, and the run ends.
 func (w *watch) inspect() {
 	bare := w.r.bare()
 	if len(bare) == 0 {
 		return
 	}
-	w.mu.Lock()
-	w.failed = fmt.Errorf("%w: of %d, the first of them %s; they were blocked again", ErrUnprotected, len(bare), bare[0].Name)
-	text := w.failed.Error()
-	w.mu.Unlock()
+	// What has not been begun may not be on disk yet, and after a crash its block would be nobody's.
+	var intents []Transaction
+	for _, b := range bare {
+		if !b.moved {
+			intents = append(intents, w.r.txs[b.gi])
+		}
+	}
+	if len(intents) != 0 {
+		_ = w.r.cfg.Journal.Intend(intents) // a journal that is dead is no reason to let cleartext out
+	}
 	w.block(bare)
+	err := fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once, and are put back", ErrUnprotected, len(bare), w.r.txs[bare[0].gi].Name)
+	w.mu.Lock()
+	w.failed, w.bare = err, append(w.bare, bare...)
+	w.mu.Unlock()
 	w.stop()
-	w.r.event(Event{Kind: Note, Text: text + ". Tunnels that this run has not touched may have lost theirs as well: their owner has to install them again"})
+	w.r.event(Event{Kind: Note, Text: err.Error()})
 }
 
-// bare lists the groups that are through, have SAs and lack policies.
-func (r *run) bare() (all []*Transaction) {
-	for _, tx := range r.through() {
-		places := make([]place, len(tx.Moves))
+// bareGroup is a group that has SAs and lacks policies.
+type bareGroup struct {
+	gi    int
+	moved bool
+	tx    Transaction // in the direction of where the group is
+}
+
+// bare lists the groups that no transaction is working on and that have SAs and lack policies.
+func (r *run) bare() (all []bareGroup) {
+	for _, b := range r.resting() {
+		places := make([]place, len(b.tx.Moves))
 		q, missing := new(query), false
-		locate(q, tx.Moves, places)
-		for i := range tx.Policies {
-			q.ask(xfrm.GetPolicyByKey(goal(&tx.Policies[i])), func(a *xfrm.Answer) { missing = missing || a == nil })
+		locate(q, b.tx.Moves, places)
+		for i := range b.tx.Policies {
+			q.ask(xfrm.GetPolicyByKey(goal(&b.tx.Policies[i])), func(a *xfrm.Answer) { missing = missing || a == nil })
 		}
 		if q.run(r.cfg.Conn) == nil && missing && slices.Contains(places, there) {
-			all = append(all, tx)
+			all = append(all, b)
 		}
 	}
 	return all
 }
 
-// through lists the transactions of the groups that are done.
-func (r *run) through() (all []*Transaction) {
+// resting lists the groups that are through, and those that have not been begun.
+func (r *run) resting() (all []bareGroup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for gi := range r.txs {
-		if r.report.Groups[gi].Outcome == Done {
-			all = append(all, &r.txs[gi])
+		switch g := &r.report.Groups[gi]; {
+		case g.Outcome == Done && r.daemon[gi] == nil: // what a daemon has set up anew is the daemon's to look after
+			all = append(all, bareGroup{gi, true, r.txs[gi]})
+		case g.Outcome == Untouched && !g.begun:
+			all = append(all, bareGroup{gi, false, r.txs[gi].Reversed()})
 		}
 	}
 	return all
 }
 
 // block puts tagged blocks over the outbound policies that groups should have. Some may be there.
-func (w *watch) block(txs []*Transaction) {
+func (w *watch) block(bare []bareGroup) {
 	var reqs []xfrm.Request
-	for _, tx := range txs {
-		for i := range tx.Policies {
-			pc := &tx.Policies[i]
+	for i := range bare {
+		for j := range bare[i].tx.Policies {
+			pc := &bare[i].tx.Policies[j]
 			switch p := goal(pc); {
 			case p.Dir != xfrm.DirOut:
 			case replacedInPlace(pc):
@@ -187,19 +208,24 @@ func (w *watch) block(txs []*Transaction) {
 	_ = w.r.cfg.Conn.Do(reqs...) // what could not be blocked is found when the groups are settled
 }
 
-// mendBare settles the groups that were blocked again because their policies were gone: these come back as the run had
-// made them. A run that is undone anyway brings the old ones back instead.
-func (r *run) mendBare() error {
+// restore settles the groups that were blocked because their policies were gone, where they are: what has moved and has
+// not been undone since as the run had made it, what was not begun as it was.
+func (r *run) restore() error {
 	var failed []error
-	for gi := range r.txs {
-		if r.outcome(gi) != Done {
+	for i := range r.watch.bare {
+		b := &r.watch.bare[i]
+		outcome := Undone
+		switch now := r.outcome(b.gi); {
+		case b.moved && now == Done:
+			outcome = Done
+		case b.moved || now != Untouched:
 			continue
 		}
 		since := time.Now()
-		got, err := settle(r.cfg.Conn, &r.txs[gi], &r.indexes)
-		r.end(gi, Done, got, err, since, time.Since(since))
+		got, err := settle(r.cfg.Conn, &b.tx, &r.indexes)
+		r.end(b.gi, outcome, got, err, since, time.Since(since))
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
+			failed = append(failed, fmt.Errorf("%s: %w", b.tx.Name, err))
 		}
 	}
 	return errors.Join(failed...)

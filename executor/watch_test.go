@@ -48,9 +48,9 @@ func TestFlushedSPDIsBlockedAgainAndEndsTheRun(t *testing.T) {
 		want    string
 		local   string
 	}{
-		{plan.OnErrorRollback, "undone untouched untouched", "192.0.2.1"},
-		{plan.OnErrorStop, "done untouched untouched", "198.51.100.1"},
-		{plan.OnErrorContinue, "done untouched untouched", "198.51.100.1"},
+		{plan.OnErrorRollback, "undone undone undone", "192.0.2.1"},
+		{plan.OnErrorStop, "done undone undone", "198.51.100.1"},
+		{plan.OnErrorContinue, "done undone undone", "198.51.100.1"},
 	} {
 		t.Run(string(tt.onError), func(t *testing.T) {
 			b := newBench(t, 3, nil, inTwoWaves(time.Hour)...)
@@ -65,8 +65,10 @@ func TestFlushedSPDIsBlockedAgainAndEndsTheRun(t *testing.T) {
 			if !errors.Is(err, executor.ErrUnprotected) || b.outcomes(r) != tt.want || b.at(0) != tt.local {
 				t.Errorf("%v, %s, tunnel at %s", err, b.outcomes(r), b.at(0))
 			}
-			if got := policiesOf(b, 0); len(got) != was || b.tagged() != 0 {
-				t.Errorf("tunnel 0 has %d policies, want %d; %d tagged are left", len(got), was, b.tagged())
+			for i := range 3 {
+				if got := policiesOf(b, i); len(got) != was || b.tagged() != 0 {
+					t.Errorf("tunnel %d has %d policies, want %d; %d tagged are left", i, len(got), was, b.tagged())
+				}
 			}
 		})
 	}

@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"syscall"
@@ -52,23 +53,23 @@ func TestSignalUndoesTheRun(t *testing.T) {
 	}
 }
 
-// TestGroupThatChangedIsLeftAlone deletes an SA of the second tunnel between the waves: nothing of it is touched, and onError undoes the
-// first one.
-func TestGroupThatChangedIsLeftAlone(t *testing.T) {
+// TestGroupThatChangedIsComputedAgain deletes an SA of the second tunnel between the waves and installs another one in its place, as a
+// re-key does: that one is moved.
+func TestGroupThatChangedIsComputedAgain(t *testing.T) {
 	build(t)
 	manual(t, peers)
-	var before topo.Snapshot
 	_, got := betweenWaves(t, func() {
-		deleteSA(t, "192.0.2.1", "203.0.113.2", "0x00001001")
-		before = snap(t)
+		deleteSA(t, "192.0.2.1", peers[1], "0x00001001")
+		if err := topo.Left.IP(fmt.Sprintf("xfrm state add src 192.0.2.1 dst %s proto esp spi 0x00003001 reqid 2 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128 dir out\n",
+			peers[1], newKey())); err != nil {
+			t.Fatal(err)
+		}
 	})
-	expect(t, got, 7, "0x00001001", "left alone")
+	expect(t, got, 0, "computed again")
 	after := snap(t)
-	if !slices.Equal(blocked(before), blocked(after)) || len(blocked(after)) != 0 {
-		t.Errorf("block policies %v\n%s", blocked(after), got.Output)
-	}
-	if slices.ContainsFunc(after.SAs, func(sa topo.SA) bool { return sa.Src == topo.LeftISPB }) {
-		t.Errorf("an SA is still at the new address: %+v", after.SAs)
+	moved := func(sa topo.SA) bool { return sa.SPI == 0x3001 && sa.Src == topo.LeftISPB }
+	if len(blocked(after)) != 0 || len(after.SAs) != 4 || !slices.ContainsFunc(after.SAs, moved) {
+		t.Errorf("block policies %v, SAs %+v\n%s", blocked(after), after.SAs, got.Output)
 	}
 }
 
