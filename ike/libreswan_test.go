@@ -125,7 +125,7 @@ func TestSuccessorInLibreswan(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, _ := pluto(t, map[string]string{"--connectionstatus": tt.conns})
-			err := l.Check(within(t, 5*time.Second), plutoMove())
+			_, err := l.successor(within(t, 5*time.Second), plutoMove())
 			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
 				t.Error(err)
 			}
