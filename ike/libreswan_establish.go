@@ -9,10 +9,14 @@ import (
 	"time"
 )
 
-// Check looks for the successor.
+// Check looks for the successor, and refuses even so: Retire makes pluto delete the successor's policies for a moment, which a run that watches the SPD
+// takes for somebody else's doing, blocks and undoes.
 func (l *Libreswan) Check(ctx context.Context, m *Move) error {
-	_, err := l.successor(ctx, m)
-	return err
+	if _, err := l.successor(ctx, m); err != nil {
+		return err
+	}
+	return fmt.Errorf("%v deletes the policies of a new connection when it takes the old one with the same subnets down, so that it can't follow within a run: "+
+		"move with ike: {follow: none}, then by hand ipsec up, ipsec down the old one, and ipsec whack --rekey-child --name the new one", l)
 }
 
 // Establish initiates the successor. As with strongSwan the peer is given half of the time to do it where this host did not bring the old one up.

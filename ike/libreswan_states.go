@@ -42,8 +42,11 @@ var (
 	stateLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [0-9a-f]*[.:][0-9a-f.:]*)?(?::\d+)?(?:\([^)]*\))? ([A-Z][A-Z0-9_]+) \([^)]*\);(.*)$`)
 	// #2: "site" esp.a1da67d7@203.0.113.1 esp.7ee0b1b3@192.0.2.1 tun.0@203.0.113.1 tun.0@192.0.2.1 Traffic: ...
 	spisLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [0-9a-f]*[.:][0-9a-f.:]*)?((?: (?:esp|ah|comp|ipcomp|tun)\.[0-9a-f]+@[^ ]+)+)`)
-	said     = regexp.MustCompile(` (esp|ah|comp|ipcomp|tun)\.([0-9a-f]+)@([^ ]+)`)
-	ikeSA    = regexp.MustCompile(` IKE SA #(\d+);`)
+	// #3: pending Child SA for "site-b"
+	pendingLine = regexp.MustCompile(`^#\d+: pending Child SA for "`)
+
+	said  = regexp.MustCompile(` (esp|ah|comp|ipcomp|tun)\.([0-9a-f]+)@([^ ]+)`)
+	ikeSA = regexp.MustCompile(` IKE SA #(\d+);`)
 )
 
 // parseStates reads what `whack --showstates` prints: a line for each state, and for each Child SA a second one with its SPIs, the outbound one of each
@@ -62,7 +65,7 @@ func parseStates(out string) ([]ChildSA, error) {
 		}
 		m := spisLine.FindStringSubmatch(line)
 		if m == nil {
-			if strings.HasPrefix(line, "#") {
+			if strings.HasPrefix(line, "#") && !pendingLine.MatchString(line) {
 				return nil, fmt.Errorf("a line that is not understood: %q", line[:min(len(line), 200)])
 			}
 			continue // lines between states, for bare shunts
