@@ -71,17 +71,6 @@ soak-kills: build lab
 	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run TestRecoverBringsEverythingBackAfterKill ./test/netns/crash -args -crashes 300 -doc testdata/sections/kills.md
 	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/crash/testdata/sections docs/soak.md
 
-## soak: what make test does a little of, at length: 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
-soak: soak-random soak-kills
-
-soak-random:
-	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestRandomFaults ./rollback -faultruns 100000 -faultfrom 1 -faultdoc testdata/sections/random.md
-	$(GO) run -buildvcs=false ./test/netns/bench/publish rollback/testdata/sections docs/soak.md
-
-soak-kills: build lab
-	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run TestRecoverBringsEverythingBackAfterKill ./test/netns/crash -args -crashes 300 -doc testdata/sections/kills.md
-	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/crash/testdata/sections docs/soak.md
-
 ## bench: figures of the real kernel, printed and written to docs/benchmarks.md; under half an hour
 bench: lab
 	XFRM_PLAN_BENCH_HOST="$$(sed -n '/^model name/ {s/.*: //p;q}' /proc/cpuinfo)" \
