@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/strongswan/govici/vici"
@@ -15,13 +16,29 @@ import (
 // VICI is strongSwan's charon, asked through the socket of its plugin vici. Each question has a connection of its own: one that was broken
 // off can't be mistaken for the next one's answer.
 type VICI struct {
-	socket string
-	loaded loaded
-	retire chan struct{} // holds something while one Retire is at it
+	socket   string
+	loaded   loaded
+	retire   turns // one Retire at a time
+	initiate turns // one Child SA of a connection at a time
+}
+
+// turns lets one at a time do something by the same name.
+type turns struct{ taken sync.Map } // of chan struct{} by name
+
+// take waits for the turn, and returns what ends it.
+func (t *turns) take(ctx context.Context, name string) (done func(), err error) {
+	c, _ := t.taken.LoadOrStore(name, make(chan struct{}, 1))
+	turn := c.(chan struct{})
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // NewVICI returns the driver for the charon that listens at the socket, a path.
-func NewVICI(socket string) *VICI { return &VICI{socket: socket, retire: make(chan struct{}, 1)} }
+func NewVICI(socket string) *VICI { return &VICI{socket: socket} }
 
 // String names the daemon.
 func (v *VICI) String() string { return "strongSwan at " + v.socket }

@@ -47,7 +47,7 @@ func (v *VICI) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 			return ChildSA{}, err
 		}
 	}
-	return v.initiate(ctx, next, m)
+	return v.setUp(ctx, next, m)
 }
 
 func value(c *ChildSA) ChildSA {
@@ -63,9 +63,15 @@ func half(ctx context.Context) time.Duration {
 	return time.Until(deadline) / 2
 }
 
-func (v *VICI) initiate(ctx context.Context, next *conn, m *Move) (ChildSA, error) {
+// setUp initiates the successor. Two Child SAs of one connection that are initiated at once get an IKE SA each, of which charon keeps one.
+func (v *VICI) setUp(ctx context.Context, next *conn, m *Move) (ChildSA, error) {
+	done, err := v.initiate.take(ctx, next.connection)
+	if err != nil {
+		return ChildSA{}, fmt.Errorf("%v is busy bringing others of %s up: %w", v, next.connection, err)
+	}
+	defer done()
 	in := vici.NewMessage()
-	err := errors.Join(in.Set("ike", next.connection), in.Set("child", next.child), in.Set("timeout", patience(ctx)))
+	err = errors.Join(in.Set("ike", next.connection), in.Set("child", next.child), in.Set("timeout", patience(ctx)))
 	if err != nil {
 		return ChildSA{}, err
 	}
@@ -151,12 +157,11 @@ func (v *VICI) up(ctx context.Context, next *conn, m *Move) (*ChildSA, error) {
 // Retire terminates the IKE SAs that have no other Child SA left than those to be retired, without waiting for the peer's word, and of the others
 // the Child SAs. One at a time: of two Child SAs that leave the same IKE SA at once, each would count on the other to keep it, and it would stay with none.
 func (v *VICI) Retire(ctx context.Context, old []ChildSA) error {
-	select {
-	case v.retire <- struct{}{}:
-		defer func() { <-v.retire }()
-	case <-ctx.Done():
-		return fmt.Errorf("%v is busy retiring others: %w", v, ctx.Err())
+	done, err := v.retire.take(ctx, "")
+	if err != nil {
+		return fmt.Errorf("%v is busy retiring others: %w", v, err)
 	}
+	defer done()
 	all, err := v.ChildSAs(ctx)
 	if err != nil {
 		return err
