@@ -34,6 +34,13 @@ func (r *run) moves(gi int) []ike.Move {
 	return r.cfg.IKE.Moves[gi]
 }
 
+// has notes what the daemon has of a group at the new addresses.
+func (r *run) has(gi int, f *followed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.daemon[gi] = f
+}
+
 func (r *run) companion() *companion { return &companion{conn: r.cfg.Conn, part: r.cfg.IKE} }
 
 // intendDaemon notes what the daemon will have to do with the groups of a wave: after a crash nobody else could tell.
@@ -71,6 +78,9 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 		}
 		workers.Go(func() error {
 			tx := &r.txs[gi]
+			r.mu.Lock()
+			r.led[gi] = true
+			r.mu.Unlock()
 			var now []ike.ChildSA
 			err := ErrInterrupted
 			switch {
@@ -83,7 +93,7 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if errors.Is(err, ErrJournal) {
-					r.daemon[gi] = &followed{now: now}
+					r.has(gi, &followed{now: now})
 					failed = append(failed, fmt.Errorf("%s: %w", tx.Name, err))
 					return nil
 				}
@@ -91,7 +101,7 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 				failed = append(failed, fmt.Errorf("%s: %w: %w", tx.Name, ErrNotFollowed, err))
 				return nil
 			}
-			r.daemon[gi] = &followed{now: now}
+			r.has(gi, &followed{now: now})
 			r.event(Event{Kind: GroupFollowed, Group: tx.Name, Text: fmt.Sprintf("%v has set it up at the new addresses%s", r.cfg.IKE.Driver, named(now))})
 			return nil
 		})
@@ -139,7 +149,7 @@ func (r *run) adopt(gi int) bool {
 		r.notFollowed(gi, err)
 		return true
 	}
-	r.daemon[gi] = &followed{now: now}
+	r.has(gi, &followed{now: now})
 	r.end(gi, Done, settled{}, nil, time.Time{}, 0)
 	return true
 }
@@ -190,7 +200,7 @@ func (r *run) followBack(gi int) error {
 		r.notFollowed(gi, fmt.Errorf("the run was to be undone, and the daemon could not be brought back to the old addresses: %w", err))
 		return err
 	}
-	r.daemon[gi] = nil
+	r.has(gi, nil)
 	r.end(gi, Undone, settled{notes: []string{fmt.Sprintf("%v has set it up at the old addresses anew%s", r.cfg.IKE.Driver, named(now))}}, nil, time.Time{}, 0)
 	return nil
 }

@@ -40,7 +40,7 @@ func (r *run) reestablish(gi int, a *attempt, failed error) error {
 		r.end(gi, Done, got, err, a.blockedAt, time.Since(a.blockedAt))
 		return err
 	}
-	r.daemon[gi] = &followed{now: now, lost: true}
+	r.has(gi, &followed{now: now, lost: true})
 	r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("an SA was lost, and %v has set the Child SA up again at the new addresses%s", r.cfg.IKE.Driver, named(now))})
 	r.end(gi, Done, got, nil, a.blockedAt, time.Since(a.blockedAt))
 	return nil

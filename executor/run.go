@@ -97,7 +97,8 @@ type run struct {
 
 	mu     sync.Mutex // guards what follows and serialises events
 	report Report
-	ends   int // events that ended a group
+	led    map[int]bool // groups whose policies are the daemon's to change, because it was told to follow
+	ends   int          // events that ended a group
 }
 
 func newRun(p *plan.Plan, cfg Config) *run {
@@ -109,6 +110,7 @@ func newRun(p *plan.Plan, cfg Config) *run {
 		txs:    make([]Transaction, len(p.Groups)),
 		ended:  make([]chan struct{}, len(p.Groups)),
 		daemon: make([]*followed, len(p.Groups)),
+		led:    make(map[int]bool),
 	}
 	r.indexes.start(cfg.Run)
 	for i := range p.Groups {

@@ -177,7 +177,7 @@ func (r *run) resting() (all []bareGroup) {
 	defer r.mu.Unlock()
 	for gi := range r.txs {
 		switch g := &r.report.Groups[gi]; {
-		case g.Outcome == Done && r.daemon[gi] == nil: // what a daemon has set up anew is the daemon's to look after
+		case g.Outcome == Done && r.daemon[gi] == nil && !r.led[gi]: // what a daemon has set up anew is the daemon's to look after
 			all = append(all, bareGroup{gi, true, r.txs[gi]})
 		case g.Outcome == Untouched && !g.begun:
 			all = append(all, bareGroup{gi, false, r.txs[gi].Reversed()})
