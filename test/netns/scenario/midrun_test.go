@@ -75,6 +75,13 @@ func TestDaemonsInTheWayOfARun(t *testing.T) {
 				t.Errorf("apply: exit code %d, want %d", got, tt.code)
 			}
 			if tt.code != 0 {
+				// charon keeps what it has rekeyed for another 5 s, for packets that are under way.
+				if err := topo.Until(30*time.Second, func() (bool, error) {
+					sas, err := topo.Left.SAD()
+					return len(sas) == 4, err
+				}); err != nil {
+					t.Errorf("the two Child SAs are not alone: %v", err)
+				}
 				expect(t, applyPlan(t, n, topo.Left, ikePlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
 			}
 			expect(t, applyPlan(t, n, topo.Right, ikePlan(t, n, topo.Right, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
