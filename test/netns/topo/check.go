@@ -38,10 +38,7 @@ const blockedTime = 4 * time.Second
 
 // Checks says of an observed move whether it went as promised.
 func (o *Observation) Checks(m Move) []Check {
-	all := []struct {
-		what, how string
-		see       func(Move) (string, error)
-	}{
+	return judge(m, []sight{
 		{"two MIGRATE_STATE calls on each gateway", "multicast group MIGRATE", o.calls},
 		{"SPIs, keys, limits and age of the SAs kept", "ip xfrm state", o.kept},
 		{"sequence numbers go on where they were", "captures", o.continued},
@@ -53,7 +50,16 @@ func (o *Observation) Checks(m Move) []Check {
 		{"strongSwan had no part in it", "multicast group SA", o.noNegotiation},
 		{"IPv4 pings go on", "ping " + Client4, func(Move) (string, error) { return o.pinged(Client4) }},
 		{"IPv6 pings go on", "ping " + Client6, func(Move) (string, error) { return o.pinged(Client6) }},
-	}
+	})
+}
+
+// sight is a question about an observed move, where the answer is seen, and what sees it.
+type sight struct {
+	what, how string
+	see       func(Move) (string, error)
+}
+
+func judge(m Move, all []sight) []Check {
 	checks := make([]Check, len(all))
 	for i, c := range all {
 		seen, err := c.see(m)
