@@ -45,7 +45,7 @@ func (b Bins) direct(policies []plan.PolicyChange, tied []bool) []bool {
 	all := make([]bool, len(policies))
 	for i := range policies {
 		pc := &policies[i]
-		all[i] = !tied[i] && pc.New != nil && !replacedInPlace(pc) && !reselected(pc) && b.small(&pc.Old)
+		all[i] = !tied[i] && pc.New != nil && !replacedInPlace(pc) && !reselected(pc) && b.small(pc.Old)
 	}
 	return all
 }

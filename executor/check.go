@@ -19,7 +19,7 @@ func (a *attempt) check() error {
 	places := make([]place, len(a.tx.Moves))
 	standing(q, a.tx.Moves, places)
 	for i := range a.tx.Policies {
-		old := &a.tx.Policies[i].Old
+		old := a.tx.Policies[i].Old
 		q.ask(xfrm.GetPolicy(old), func(ans *xfrm.Answer) {
 			switch {
 			case ans == nil:
@@ -81,7 +81,7 @@ func (a *attempt) verify() error {
 			}
 		})
 		if elsewhere {
-			q.ask(xfrm.GetPolicyByKey(&pc.Old), func(ans *xfrm.Answer) {
+			q.ask(xfrm.GetPolicyByKey(pc.Old), func(ans *xfrm.Answer) {
 				if ans != nil {
 					wrong = append(wrong, fmt.Errorf("policy %v %v is still there", pc.Old.Dir, pc.Old.Sel))
 				}

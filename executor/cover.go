@@ -98,10 +98,10 @@ func coversOf(t *Transaction, direct []bool, x *indexes) covers {
 		pc := &t.Policies[i]
 		switch {
 		case replacedInPlace(pc) && pc.Old.Dir == xfrm.DirOut:
-			c.inPlace = append(c.inPlace, blockInPlace(&pc.Old))
+			c.inPlace = append(c.inPlace, blockInPlace(pc.Old))
 		case replacedInPlace(pc):
 		case pc.Old.Dir == xfrm.DirOut:
-			c.tagged = append(c.tagged, block(&pc.Old, index(xfrm.DirOut)))
+			c.tagged = append(c.tagged, block(pc.Old, index(xfrm.DirOut)))
 			if reselected(pc) { // what it will match is not to leave either
 				c.tagged = append(c.tagged, block(pc.New, index(xfrm.DirOut)))
 			}
@@ -120,7 +120,7 @@ func replacedInPlace(pc *plan.PolicyChange) bool { return pc.Old.Priority == 0 }
 
 // reselected reports whether the policy will match other packets than it does, as a host-to-host policy does whose
 // hosts are renumbered. To the kernel such a policy is another one: both can stand side by side.
-func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && !pc.New.SameKey(&pc.Old) }
+func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && !pc.New.SameKey(pc.Old) }
 
 // block returns the tagged block policy over p: the same packets, one step above. It never expires: a block that ran
 // out would let cleartext through.

@@ -118,17 +118,17 @@ func (a *attempt) switching() (reqs []xfrm.Request) {
 		switch {
 		case pc.New == nil:
 		case reselected(pc) && replacedInPlace(pc) && pc.Old.Dir != xfrm.DirOut: // migrating has put the new one in
-			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old))
+			reqs = append(reqs, xfrm.DeletePolicy(pc.Old))
 		case reselected(pc) && replacedInPlace(pc): // the old one is the block, and has to stay until this is acknowledged
 			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)))
 		case reselected(pc):
-			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)), xfrm.DeletePolicy(&pc.Old))
+			reqs = append(reqs, xfrm.NewPolicy(anyIndex(pc.New)), xfrm.DeletePolicy(pc.Old))
 		case replacedInPlace(pc): // by migrating or by unblocking
 		case a.direct[i] && pc.Old.Dir != xfrm.DirOut: // by migrating
 		case a.tied[i], a.direct[i]:
 			reqs = append(reqs, xfrm.UpdatePolicy(pc.New))
 		default:
-			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old), xfrm.NewPolicy(pc.New))
+			reqs = append(reqs, xfrm.DeletePolicy(pc.Old), xfrm.NewPolicy(pc.New))
 		}
 	}
 	return reqs
@@ -149,7 +149,7 @@ func (a *attempt) unblocking() (reqs []xfrm.Request) {
 		switch {
 		case pc.Old.Dir != xfrm.DirOut || !replacedInPlace(pc):
 		case reselected(pc):
-			reqs = append(reqs, xfrm.DeletePolicy(&pc.Old))
+			reqs = append(reqs, xfrm.DeletePolicy(pc.Old))
 		default:
 			reqs = append(reqs, xfrm.UpdatePolicy(goal(pc)))
 		}

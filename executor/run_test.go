@@ -132,9 +132,9 @@ func TestChangedGroupIsLeftAlone(t *testing.T) {
 			c := b.k.Dial()
 			defer c.Close()
 			old := b.plan.Groups[0].Policies[0].Old
-			other := old
+			other := *old
 			other.Sel.Dst[1] = 99
-			return errors.Join(c.Do(xfrm.DeletePolicy(&old), xfrm.NewPolicy(&other))...)
+			return errors.Join(c.Do(xfrm.DeletePolicy(old), xfrm.NewPolicy(&other))...)
 		}, "not what it was"},
 		{"SPD flushed", func(b *bench) error { return b.k.FlushPolicies() }, "is gone"},
 	} {

@@ -147,9 +147,9 @@ func (s *settlement) read() error {
 // versions lists the policies of a change that differ in their Key: one as a rule.
 func versions(pc *plan.PolicyChange) []*xfrm.Policy {
 	if reselected(pc) {
-		return []*xfrm.Policy{&pc.Old, pc.New}
+		return []*xfrm.Policy{pc.Old, pc.New}
 	}
-	return []*xfrm.Policy{&pc.Old}
+	return []*xfrm.Policy{pc.Old}
 }
 
 // cover returns the tagged policy that was found over p.
@@ -179,7 +179,7 @@ func (s *settlement) touched() bool {
 		if pc.New == nil {
 			continue
 		}
-		if got := s.spd[pc.Old.Key()]; got != nil && sameButSPIs(got, &pc.Old) {
+		if got := s.spd[pc.Old.Key()]; got != nil && sameButSPIs(got, pc.Old) {
 			return true
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // theirs returns the policy where pc's goal should be, if it is neither that nor anything that the transaction put there.
 func (s *settlement) theirs(pc *plan.PolicyChange) *xfrm.Policy {
 	got := s.spd[goal(pc).Key()]
-	if got == nil || blockedInPlace(got) || sameButSPIs(got, goal(pc)) || sameButSPIs(got, &pc.Old) {
+	if got == nil || blockedInPlace(got) || sameButSPIs(got, goal(pc)) || sameButSPIs(got, pc.Old) {
 		return nil
 	}
 	return got
@@ -51,7 +51,7 @@ func (s *settlement) stale(pc *plan.PolicyChange) *xfrm.Policy {
 	if !reselected(pc) {
 		return nil
 	}
-	if got := s.spd[pc.Old.Key()]; got != nil && (blockedInPlace(got) || sameButSPIs(got, &pc.Old)) {
+	if got := s.spd[pc.Old.Key()]; got != nil && (blockedInPlace(got) || sameButSPIs(got, pc.Old)) {
 		return got
 	}
 	return nil
@@ -130,7 +130,7 @@ func (s *settlement) replace() error {
 func (s *settlement) shadowing(tied []bool) (reqs []xfrm.Request) {
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
-		if !tied[i] || pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || s.theirs(pc) != nil || s.coverOver(&pc.Old) != nil {
+		if !tied[i] || pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || s.theirs(pc) != nil || s.coverOver(pc.Old) != nil {
 			continue
 		}
 		p := shadow(pc, s.indexes.next(pc.Old.Dir))

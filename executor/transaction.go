@@ -52,8 +52,7 @@ func (t *Transaction) Reversed() Transaction {
 	}
 	for i, p := range t.Policies {
 		if p.New != nil {
-			old := p.Old
-			p.Old, p.New = *p.New, &old
+			p.Old, p.New = p.New, p.Old
 		}
 		r.Policies[i] = p
 	}
@@ -102,5 +101,5 @@ func goal(p *plan.PolicyChange) *xfrm.Policy {
 	if p.New != nil {
 		return p.New
 	}
-	return &p.Old
+	return p.Old
 }

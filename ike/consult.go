@@ -129,7 +129,7 @@ func (c *consultation) list(ctx context.Context, d Driver) (func(*plan.Call) (Ch
 		return nil, err
 	}
 	owner := index(all)
-	return func(call *plan.Call) (ChildSA, bool) { return owner(&call.SA) }, nil
+	return func(call *plan.Call) (ChildSA, bool) { return owner(call.SA) }, nil
 }
 
 // owner is list for the daemon that the document counts on. Without its word the plan is refused.

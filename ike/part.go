@@ -88,7 +88,7 @@ func (m *Move) add(c *plan.Call, own ChildSA) {
 func policiesOf(g *plan.Group) []Policy {
 	all := make([]Policy, len(g.Policies))
 	for i := range g.Policies {
-		p := &g.Policies[i].Old
+		p := g.Policies[i].Old
 		if g.Policies[i].New != nil {
 			p = g.Policies[i].New
 		}

@@ -148,10 +148,10 @@ func eachTie(policies []PolicyChange, f func(older, younger int32)) {
 	byClass := make(map[class][]contender)
 	for i := range policies {
 		p := &policies[i]
-		if p.New == nil && !inPlace(&p.Old) {
+		if p.New == nil && !inPlace(p.Old) {
 			continue
 		}
-		k := classOf(&p.Old)
+		k := classOf(p.Old)
 		byClass[k] = append(byClass[k], contender{int32(i), &p.Old.Sel})
 		if p.New != nil && p.New.Sel != p.Old.Sel && p.New.Sel.Family == p.Old.Sel.Family {
 			byClass[k] = append(byClass[k], contender{int32(i), &p.New.Sel})

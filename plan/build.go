@@ -20,10 +20,10 @@ func (c *computation) build() {
 		firstCall, firstChange := len(allCalls), len(allChanges)
 		for _, i := range m.sas {
 			v := c.moved[i]
-			allCalls = append(allCalls, Call{SA: *v.sa, Dir: v.dir, Migration: v.m, Hop: v.hop})
+			allCalls = append(allCalls, Call{SA: v.sa, Dir: v.dir, Migration: v.m, Hop: v.hop})
 		}
 		for _, pi := range m.policies {
-			allChanges = append(allChanges, PolicyChange{Old: c.inv.Policies[pi], New: c.next[pi]})
+			allChanges = append(allChanges, PolicyChange{Old: &c.inv.Policies[pi], New: c.next[pi]})
 		}
 		g.Calls = allCalls[firstCall:len(allCalls):len(allCalls)]
 		g.Policies = allChanges[firstChange:len(allChanges):len(allChanges)]
@@ -38,14 +38,14 @@ func (c *computation) build() {
 func (c *computation) name(g *Group, m *members) {
 	b := make([]byte, 0, 64)
 	if len(g.Calls) == 0 {
-		g.Local, g.Remote = policyEnds(&g.Policies[0].Old)
+		g.Local, g.Remote = policyEnds(g.Policies[0].Old)
 		b = appendEnds(b, g)
 		b = append(b, " policies"...)
 	} else {
 		first := &g.Calls[0]
 		if len(m.heads) > 0 {
 			v := c.moved[m.heads[0]]
-			first = &Call{SA: *v.sa, Dir: v.dir}
+			first = &Call{SA: v.sa, Dir: v.dir}
 		}
 		g.Local, g.Remote = first.Local(), first.Remote()
 		b = appendEnds(b, g)

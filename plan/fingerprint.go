@@ -21,11 +21,11 @@ func (p *Plan) Fingerprint() Fingerprint {
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		for j := range g.Calls {
-			sa := &g.Calls[j].SA
+			sa := g.Calls[j].SA
 			f[identitySA(sa)] = digestSA(sa)
 		}
 		for j := range g.Policies {
-			pol := &g.Policies[j].Old
+			pol := g.Policies[j].Old
 			f[identityPolicy(pol)] = digestPolicy(pol)
 		}
 		f.ages(g.Policies)
@@ -37,7 +37,7 @@ func (p *Plan) Fingerprint() Fingerprint {
 func (f Fingerprint) ages(policies []PolicyChange) {
 	sides := make(map[string][]string)
 	eachTie(policies, func(older, younger int32) {
-		o, y := identityPolicy(&policies[older].Old), identityPolicy(&policies[younger].Old)
+		o, y := identityPolicy(policies[older].Old), identityPolicy(policies[younger].Old)
 		sides[o] = append(sides[o], "before "+y)
 		sides[y] = append(sides[y], "after "+o)
 	})

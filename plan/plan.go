@@ -34,7 +34,7 @@ type Group struct {
 
 // Call is one MIGRATE_STATE.
 type Call struct {
-	SA        xfrm.SA
+	SA        *xfrm.SA   // of the inventory, as all plans of it share it: read only
 	Dir       xfrm.SADir // SADirUnset if nothing tells
 	Migration xfrm.Migration
 	Hop       *xfrm.SAID // where the SA steps aside to first, so that others can take its place; nil as a rule
@@ -43,7 +43,7 @@ type Call struct {
 // PolicyChange is a policy of a group. All outbound ones are blocked while the SAs move; only those with New set are
 // rewritten.
 type PolicyChange struct {
-	Old xfrm.Policy
+	Old *xfrm.Policy // of the inventory: read only
 	New *xfrm.Policy
 }
 
@@ -158,7 +158,7 @@ func (c *Call) NewRemote() netip.Addr {
 // Inverse is the migration that takes the SA back: every attribute explicit, so that it does not matter what was
 // inherited on the way there. Undo is this and never a re-installation, which would repeat sequence numbers.
 func (c *Call) Inverse() xfrm.Migration {
-	sa, m := &c.SA, &c.Migration
+	sa, m := c.SA, &c.Migration
 	inv := xfrm.Migration{
 		ID: m.Target(), NewDst: sa.ID.Dst, NewSrc: sa.Src,
 		OldMark: m.TargetMark(), NewSel: sa.Sel, NewReqid: sa.Reqid, NewFamily: sa.ID.Family,

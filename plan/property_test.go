@@ -71,7 +71,7 @@ func TestOneCallForEachSAThatChanges(t *testing.T) {
 		calls := map[key]int{}
 		for i := range p.Groups {
 			for j := range p.Groups[i].Calls {
-				sa := &p.Groups[i].Calls[j].SA
+				sa := p.Groups[i].Calls[j].SA
 				calls[key{sa.ID, sa.Mark}]++
 			}
 			checkRewrites(t, &p.Groups[i])
@@ -95,7 +95,7 @@ func TestOneCallForEachSAThatChanges(t *testing.T) {
 func checkRewrites(t *rapid.T, g *plan.Group) {
 	for i := range g.Policies {
 		pc := &g.Policies[i]
-		if pc.New == nil || !pc.New.Same(&pc.Old) {
+		if pc.New == nil || !pc.New.Same(pc.Old) {
 			continue
 		}
 		reason := slices.ContainsFunc(g.Policies[:i], func(o plan.PolicyChange) bool {

@@ -19,7 +19,7 @@ func (c *computation) remark(g *Group) {
 	}
 	for i := range g.Policies {
 		pc := &g.Policies[i]
-		p := &pc.Old
+		p := pc.Old
 		if (pc.New != nil || inPlace(p)) && expires(&p.Limits) {
 			c.warn(SlugPolicyLifetime, g.Name, fmt.Sprintf("policy %v %v: its lifetime starts anew", p.Dir, p.Sel))
 		}

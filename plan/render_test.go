@@ -34,7 +34,7 @@ func render(w io.Writer, p *plan.Plan) {
 }
 
 func renderCall(w io.Writer, c *plan.Call) {
-	sa, m := &c.SA, &c.Migration
+	sa, m := c.SA, &c.Migration
 	fmt.Fprintf(w, "  %-5v %v %v %v  %v > %v  =>  %v > %v\n", c.Dir, sa.ID.Proto, sa.ID.SPI, sa.Mode, sa.SrcIP(), sa.DstIP(), c.NewSrc(), c.NewDst())
 	if m.OldMark != (xfrm.Mark{}) {
 		fmt.Fprintf(w, "        mark %v\n", m.OldMark)
@@ -59,7 +59,7 @@ func renderPolicy(w io.Writer, pc *plan.PolicyChange) {
 	case pc.New == nil:
 		fmt.Fprintf(w, ": stays\n")
 		return
-	case pc.New.Same(&pc.Old):
+	case pc.New.Same(pc.Old):
 		fmt.Fprintf(w, ": rewritten as it is\n")
 		return
 	case pc.New.Sel != pc.Old.Sel:

@@ -108,12 +108,12 @@ func (k *kernel) group(g *plan.Group) error {
 		pc := &g.Policies[i]
 		next := pc.New
 		if next == nil && pc.Old.Dir == xfrm.DirOut && pc.Old.Priority == 0 {
-			next = &pc.Old // blocked in place and put back
+			next = pc.Old // blocked in place and put back
 		}
 		if next == nil {
 			continue
 		}
-		if err := k.rewrite(&pc.Old, next); err != nil {
+		if err := k.rewrite(pc.Old, next); err != nil {
 			return err
 		}
 	}
@@ -147,8 +147,7 @@ func (k *kernel) undo(p *plan.Plan) error {
 		}
 		for _, pc := range p.Groups[gi].Policies {
 			if pc.New != nil {
-				old := pc.Old
-				pc.Old, pc.New = *pc.New, &old
+				pc.Old, pc.New = pc.New, pc.Old
 			}
 			g.Policies = append(g.Policies, pc)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 func callOf(c *plan.Call) Call {
-	sa, m := &c.SA, &c.Migration
+	sa, m := c.SA, &c.Migration
 	old := SA{
 		Src: sa.SrcIP(), Dst: sa.DstIP(), Reqid: sa.Reqid, Mark: mark(sa.Mark), OutputMark: mark(sa.OutputMark),
 		IfID: sa.IfID, Encap: encap(sa.Encap), Selector: sa.Sel.String(), NATKeepalive: sa.NATKeepalive, MTimer: sa.MTimer,

@@ -152,7 +152,7 @@ func names(p *plan.Plan, groups []int) (all []string) {
 func policyOf(pc *plan.PolicyChange) Policy {
 	p := Policy{
 		Direction: pc.Old.Dir.String(), Selector: pc.Old.Sel.String(), Priority: pc.Old.Priority, Index: pc.Old.Index,
-		Rewritten: pc.New != nil, Old: templates(&pc.Old),
+		Rewritten: pc.New != nil, Old: templates(pc.Old),
 	}
 	if pc.New != nil {
 		p.New = templates(pc.New)

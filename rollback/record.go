@@ -160,13 +160,15 @@ func (r *reader) migration() xfrm.Migration {
 	return m
 }
 
-func (r *reader) policy() (p xfrm.Policy, some bool) {
+// policy returns nil where none was written.
+func (r *reader) policy() *xfrm.Policy {
 	s := r.bytes()
 	if r.err != nil || len(s) == 0 {
-		return p, false
+		return nil
 	}
-	p, r.err = xfrm.DecodePolicy(s)
-	return p, true
+	p, err := xfrm.DecodePolicy(s)
+	r.err = err
+	return &p
 }
 
 func decodeTransaction(b []byte) (t executor.Transaction, err error) {
@@ -194,10 +196,9 @@ func decodeTransaction(b []byte) (t executor.Transaction, err error) {
 		if r.err != nil {
 			break
 		}
-		var pc plan.PolicyChange
-		pc.Old, _ = r.policy()
-		if next, some := r.policy(); some {
-			pc.New = &next
+		pc := plan.PolicyChange{Old: r.policy(), New: r.policy()}
+		if pc.Old == nil && r.err == nil {
+			r.err = errors.New("a record changes a policy and does not say which")
 		}
 		t.Policies = append(t.Policies, pc)
 	}
