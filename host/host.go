@@ -88,14 +88,19 @@ func (n *Namespace) DialReadOnly() (*xfrm.Conn, error) { return xfrm.DialReadOnl
 // Monitor hears of the SAs that anybody sets up or deletes in the namespace.
 func (n *Namespace) Monitor() (*xfrm.Monitor, error) { return xfrm.DialMonitor(n.FD(), xfrm.GroupSA) }
 
-// Inventory reads what plan.Compute needs, SAD and SPD through conn.
+// Inventory reads what plan.Compute needs: the SAD through conn, and the SPD meanwhile through a connection of its own.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
+	spd, err := n.DialReadOnly()
+	if err != nil {
+		return nil, err
+	}
+	defer spd.Close()
 	watch, err := xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupPolicy, xfrm.GroupMigrate)
 	if err != nil {
 		return nil, err
 	}
 	defer watch.Close()
-	inv, err := stillInventory(conn, watch)
+	inv, err := stillInventory(conn, spd, watch)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +117,9 @@ var ErrRestless = fmt.Errorf("SAs or policies changed during each of %d attempts
 // stillInventory reads SAD and SPD at one moment. The kernel's dumps do not say so when the tables change under them:
 // an SA that is moved, or a policy that is rewritten, before the dump has come to it is missing without a sign. So
 // somebody has to watch.
-func stillInventory(conn *xfrm.Conn, watch *xfrm.Monitor) (*plan.Inventory, error) {
+func stillInventory(sad, spd *xfrm.Conn, watch *xfrm.Monitor) (*plan.Inventory, error) {
 	for range maxReads {
-		sas, policies, err := conn.Tables()
+		sas, policies, err := xfrm.Tables(sad, spd)
 		if err != nil {
 			return nil, err
 		}

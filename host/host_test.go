@@ -54,7 +54,7 @@ func watch(t *testing.T, k *xfrmtest.Kernel) *xfrm.Monitor {
 
 func TestInventoryIsReadAgainWhenTablesChangeMeanwhile(t *testing.T) {
 	k, p := kernelWithTunnel(t)
-	inv, err := stillInventory(disturbed(k, p, 3), watch(t, k))
+	inv, err := stillInventory(k.Dial(), disturbed(k, p, 3), watch(t, k))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestInventoryIsReadAgainWhenTablesChangeMeanwhile(t *testing.T) {
 
 func TestInventoryGivesUpOnTablesThatNeverHoldStill(t *testing.T) {
 	k, p := kernelWithTunnel(t)
-	if _, err := stillInventory(disturbed(k, p, 1000), watch(t, k)); !errors.Is(err, ErrRestless) {
+	if _, err := stillInventory(k.Dial(), disturbed(k, p, 1000), watch(t, k)); !errors.Is(err, ErrRestless) {
 		t.Errorf("got error %v, want ErrRestless", err)
 	}
 }

@@ -1,20 +1,33 @@
 package xfrm
 
-import "fmt"
+import (
+	"fmt"
 
-// Tables dumps SAD and SPD as SAs and Policies do. It asks the kernel beforehand how many there are and makes room for
-// all at once: large tables that grow are copied over and over, and what they leave behind takes as much memory again.
-func (c *Conn) Tables() ([]SA, []Policy, error) {
-	sas, policies := c.counts()
-	allSAs, err := c.sas(sas)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the SAD: %w", err)
+	"golang.org/x/sync/errgroup"
+)
+
+// Tables dumps SAD and SPD as SAs and Policies do, side by side through two connections to one namespace: the kernel keeps
+// each behind a lock of its own. It asks the kernel beforehand how many there are and makes room for all at once: large
+// tables that grow are copied over and over, and what they leave behind takes as much memory again.
+func Tables(sad, spd *Conn) (sas []SA, policies []Policy, err error) {
+	roomSAs, roomPolicies := sad.counts()
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		if sas, err = sad.sas(roomSAs); err != nil {
+			return fmt.Errorf("read the SAD: %w", err)
+		}
+		return nil
+	})
+	both.Go(func() (err error) {
+		if policies, err = spd.policies(roomPolicies); err != nil {
+			return fmt.Errorf("read the SPD: %w", err)
+		}
+		return nil
+	})
+	if err := both.Wait(); err != nil {
+		return nil, nil, err
 	}
-	allPolicies, err := c.policies(policies)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the SPD: %w", err)
-	}
-	return allSAs, allPolicies, nil
+	return sas, policies, nil
 }
 
 // spare is room for what comes in between, and for the policies of sockets, which are dumped and not counted.

@@ -10,8 +10,8 @@ import (
 func TestTablesWithoutCounts(t *testing.T) {
 	for name, count := range map[string]uint32{"refused": 0, "too few": 1, "nonsense": ^uint32(0)} {
 		t.Run(name, func(t *testing.T) {
-			f := &fakeSocket{}
-			f.answer = func(reqs []Message) {
+			f, g := &fakeSocket{}, &fakeSocket{}
+			answer := func(f *fakeSocket, reqs []Message) {
 				for _, r := range reqs {
 					switch {
 					case r.Flags&unix.NLM_F_DUMP == 0 && count == 0:
@@ -33,7 +33,9 @@ func TestTablesWithoutCounts(t *testing.T) {
 					}
 				}
 			}
-			sas, policies, err := NewConn(f).Tables()
+			f.answer = func(reqs []Message) { answer(f, reqs) }
+			g.answer = func(reqs []Message) { answer(g, reqs) }
+			sas, policies, err := Tables(NewConn(f), NewConn(g))
 			if err != nil || len(sas) != 200 || len(policies) != 200 {
 				t.Fatalf("%d SAs, %d policies, %v; want 200 of each", len(sas), len(policies), err)
 			}
