@@ -52,8 +52,7 @@ func cmdline(spec Spec) []string {
 func qemuArgs(im Images, spec Spec, shell bool) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		// One thread: with one for each processor, a kernel that patches its own code at boot has been seen to trip over it.
-		"-machine", "q35,usb=off,smbus=off,sata=off", "-accel", "tcg,thread=single", "-cpu", "max",
+		"-machine", "q35,usb=off,smbus=off,sata=off", "-accel", "tcg,thread=" + threads(spec), "-cpu", "max",
 		"-smp", strconv.Itoa(max(spec.CPUs, 1)),
 		"-m", strconv.Itoa(spec.memory()),
 		"-kernel", im.file(kernelFile),
@@ -82,6 +81,14 @@ func qemuArgs(im Images, spec Spec, shell bool) []string {
 		"-chardev", "file,id=console,path="+consoleFD, "-serial", "chardev:console",
 		"-device", "virtio-serial-pci,max_ports=2",
 		"-chardev", "file,id=lab,path="+portFD, "-device", "virtserialport,chardev=lab,name="+wire.Port)
+}
+
+// threads is how QEMU deals out the emulated processors to threads of the host.
+func threads(spec Spec) string {
+	if spec.Parallel {
+		return "multi"
+	}
+	return "single"
 }
 
 // A process is a running QEMU.

@@ -30,6 +30,10 @@ type Spec struct {
 	// same each time, whatever else the host does.
 	Counted bool
 
+	// Parallel emulates each processor by a thread of its own, for measurements of what is done side by side. A kernel that
+	// patches its own code at boot has been seen to trip over that: then the machine has to be started again.
+	Parallel bool
+
 	// Timeout ends the command. 0 is none: the machine is then ended only if its kernel stops.
 	Timeout time.Duration
 

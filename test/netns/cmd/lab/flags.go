@@ -46,7 +46,8 @@ func newMachineFlags(name, synopsis string) *machineFlags {
 		return nil
 	})
 	f.Func("mem", "memory of the machine in `MiB` (default: 512, with a Debian system 1024)", f.atLeastOne(&f.spec.MemoryMiB))
-	f.Func("cpus", "`number` of processors, emulated by one thread (default 1)", f.atLeastOne(&f.spec.CPUs))
+	f.Func("cpus", "`number` of processors, emulated in turns by one thread (default 1)", f.atLeastOne(&f.spec.CPUs))
+	f.BoolVar(&f.spec.Parallel, "parallel", false, "emulate each processor by a thread of its own, for measurements of what is done side by side")
 	f.BoolVar(&f.spec.Counted, "counted", false, "make the clock count instructions, for measurements that don't depend on what else the host does")
 	f.Func("dir", "working `directory` in the guest (default: exec: the host's, otherwise /root)", func(s string) error {
 		if !strings.HasPrefix(s, "/") {
