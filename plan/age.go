@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -27,22 +28,7 @@ func classOf(p *xfrm.Policy) class { return class{p.Priority, p.IfID, p.Sel.Fami
 // a policy is replaced, doesn't tell.
 func (c *computation) keepAge() {
 	classes, touched := c.classes()
-	type tie struct{ older, younger int32 }
-	var ties []tie
-	for k, all := range classes {
-		if !touched[k] {
-			continue
-		}
-		overlaps(all, func(a, b int32) {
-			p, q := &c.inv.Policies[a], &c.inv.Policies[b]
-			if (p.Mark.Value^q.Mark.Value)&p.Mark.Mask&q.Mark.Mask == 0 { // else no packet has both marks
-				ties = append(ties, tie{max(a, b), min(a, b)})
-			}
-		})
-	}
-	// From the oldest on, so that what is touched for an older one touches the younger ones in turn.
-	slices.SortFunc(ties, func(a, b tie) int { return cmp.Or(cmp.Compare(b.older, a.older), cmp.Compare(b.younger, a.younger)) })
-	for _, t := range slices.Compact(ties) {
+	for _, t := range c.ties(classes, touched) {
 		if !c.touches(int(t.older)) {
 			continue
 		}
@@ -56,6 +42,33 @@ func (c *computation) keepAge() {
 				p.Dir, p.Sel, c.inv.Policies[t.older].Sel))
 		}
 	}
+}
+
+// An aging is two policies of which a packet that matches both takes the older one.
+type aging struct{ older, younger int32 }
+
+// ties finds the agings of the touched classes, from the oldest on, so that what is touched for an older one touches the
+// younger ones in turn.
+func (c *computation) ties(classes [][]contender, touched []bool) []aging {
+	found := make([][]aging, len(classes))
+	var all sync.WaitGroup
+	for k := range classes {
+		if !touched[k] {
+			continue
+		}
+		all.Go(func() {
+			overlaps(classes[k], func(a, b int32) {
+				p, q := &c.inv.Policies[a], &c.inv.Policies[b]
+				if (p.Mark.Value^q.Mark.Value)&p.Mark.Mask&q.Mark.Mask == 0 { // else no packet has both marks
+					found[k] = append(found[k], aging{max(a, b), min(a, b)})
+				}
+			})
+		})
+	}
+	all.Wait()
+	ties := slices.Concat(found...)
+	slices.SortFunc(ties, func(a, b aging) int { return cmp.Or(cmp.Compare(b.older, a.older), cmp.Compare(b.younger, a.younger)) })
+	return slices.Compact(ties)
 }
 
 // refuseOpening refuses to replace an inbound or forward policy of priority 0 in front of a younger one that lets packets
@@ -108,7 +121,7 @@ func (c *computation) classes() (classes [][]contender, touched []bool) {
 	var sizes []int
 	for pi := range c.inv.Policies {
 		p := &c.inv.Policies[pi]
-		k := number.of(classOf(p), p.Priority<<2+uint32(p.Dir))
+		k := number.of(classOf(p), p.Priority<<3+uint32(p.Dir)<<1+uint32(p.Sel.Family)>>3)
 		if k == len(sizes) {
 			sizes, touched = append(sizes, 0), append(touched, false)
 		}

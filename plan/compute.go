@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -15,6 +16,7 @@ type computation struct {
 	links   *links
 	plan    *Plan
 	about   []*xfrm.SA // by refusal; see refuse
+	remarks sync.Mutex // guards about and what the plan has to say besides its groups, which come in any order
 
 	moved  []*move        // by SA; nil if it stays
 	left   []bool         // by SA: it has an address of the plan and the selection leaves it out

@@ -2,6 +2,9 @@ package plan
 
 import (
 	"bytes"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -31,17 +34,28 @@ func link(inv *Inventory) *links {
 		offset:   int32(n),
 		dirs:     make([]xfrm.SADir, n),
 	}
-	l.linkTemplates(inv)
-	l.linkMirrored(inv)
-	l.linkPairs(inv)
-	l.linkAlone(inv)
+	var mirrored, pairs []tie
+	var finding sync.WaitGroup
+	finding.Go(func() { mirrored = l.mirrored(inv) })
+	finding.Go(func() { pairs = pairsOf(inv) })
+	l.findUsers(inv)
+	finding.Wait()
+	l.joinUsers(inv)
+	l.join(mirrored)
+	l.join(pairs)
+	l.join(l.alone(inv))
 	l.directions(inv)
 	return l
 }
 
-func (l *links) join(a, b int32) {
-	l.sets.join(a, b)
-	l.children.join(a, b)
+// tie says that two belong together.
+type tie struct{ a, b int32 }
+
+func (l *links) join(ties []tie) {
+	for _, t := range ties {
+		l.sets.join(t.a, t.b)
+		l.children.join(t.a, t.b)
+	}
 }
 
 // ofTemplate lists the SAs that template ti of policy pi asks for.
@@ -55,41 +69,73 @@ func (l *links) ofPolicy(pi int) []int32 {
 	return l.users[l.start[l.first[pi]]:l.start[l.first[pi+1]]]
 }
 
-func (l *links) linkTemplates(inv *Inventory) {
-	templates := 0
+// findUsers finds the SAs of every template.
+func (l *links) findUsers(inv *Inventory) {
+	l.first = make([]int32, len(inv.Policies)+1)
 	for pi := range inv.Policies {
-		templates += len(inv.Policies[pi].Templates)
+		l.first[pi+1] = l.first[pi] + int32(len(inv.Policies[pi].Templates))
 	}
-	l.users = make([]int32, 0, templates)
-	l.start = make([]int32, 1, templates+1)
-	l.first = make([]int32, 1, len(inv.Policies)+1)
 	index := newSAIndex(inv.SAs)
+	l.start = make([]int32, l.first[len(inv.Policies)]+1)
+	var mu sync.Mutex
+	pieces := make(map[int][]int32) // the users of each, by its first policy
+	spread(len(inv.Policies), func(from, to int) {
+		users := l.usersOf(inv, index, from, to)
+		mu.Lock()
+		defer mu.Unlock()
+		pieces[from] = users
+	})
+	for _, from := range slices.Sorted(maps.Keys(pieces)) {
+		l.users = append(l.users, pieces[from]...)
+	}
+	for i := range l.start[1:] {
+		l.start[i+1] += l.start[i]
+	}
+}
+
+// usersOf finds the SAs of the templates of policies from..to-1, one template's after the other's, and leaves in start
+// how many each has.
+func (l *links) usersOf(inv *Inventory, index *saIndex, from, to int) []int32 {
+	users := make([]int32, 0, l.first[to]-l.first[from])
+	for pi := from; pi < to; pi++ {
+		p := &inv.Policies[pi]
+		var via *xfrm.Template
+		for ti := range p.Templates {
+			t := &p.Templates[ti]
+			had := len(users)
+			if !p.Tagged() {
+				index.find(p, t, via, func(i int32) { users = append(users, i) })
+			}
+			l.start[int(l.first[pi])+ti+1] = int32(len(users) - had)
+			if t.Mode != xfrm.ModeTransport {
+				via = t
+			}
+		}
+	}
+	return users
+}
+
+// joinUsers joins each policy and the SAs that its templates ask for, and notes in which direction they use them.
+func (l *links) joinUsers(inv *Inventory) {
 	for pi := range inv.Policies {
 		p := &inv.Policies[pi]
 		var via *xfrm.Template
 		for ti := range p.Templates {
 			t := &p.Templates[ti]
-			if !p.Tagged() {
-				index.find(p, t, via, func(i int32) { l.use(inv, i, pi, t, via) })
+			wildcard := outerOf(p, t, via).dst.IsAny()
+			for _, i := range l.ofTemplate(pi, ti) {
+				l.sets.join(i, l.offset+int32(pi))
+				if !wildcard {
+					l.children.join(i, l.offset+int32(pi))
+				}
+				if l.dirs[i] == xfrm.SADirUnset {
+					l.dirs[i] = saDirOf(p.Dir)
+				}
 			}
-			l.start = append(l.start, int32(len(l.users)))
 			if t.Mode != xfrm.ModeTransport {
 				via = t
 			}
 		}
-		l.first = append(l.first, int32(len(l.start)-1))
-	}
-}
-
-// use notes that SA i satisfies template t of policy pi.
-func (l *links) use(inv *Inventory, i int32, pi int, t, via *xfrm.Template) {
-	l.users = append(l.users, i)
-	l.sets.join(i, l.offset+int32(pi))
-	if at := outerOf(&inv.Policies[pi], t, via); !at.dst.IsAny() {
-		l.children.join(i, l.offset+int32(pi))
-	}
-	if l.dirs[i] == xfrm.SADirUnset {
-		l.dirs[i] = saDirOf(inv.Policies[pi].Dir)
 	}
 }
 
@@ -115,8 +161,8 @@ func (k mirror) hash() mixed {
 		word(uint64(k.mark.Value)<<32 | uint64(k.ifID))
 }
 
-// linkMirrored joins policies over the same traffic: in and fwd have the selector of out, reversed.
-func (l *links) linkMirrored(inv *Inventory) {
+// mirrored finds policies over the same traffic: in and fwd have the selector of out, reversed.
+func (l *links) mirrored(inv *Inventory) (ties []tie) {
 	seen := newChains(len(inv.Policies), func(pi int32) mirror {
 		p := &inv.Policies[pi]
 		if p.Dir == xfrm.DirOut {
@@ -130,14 +176,15 @@ func (l *links) linkMirrored(inv *Inventory) {
 			continue
 		}
 		if first, found := seen.first(int32(pi)); found {
-			l.join(l.offset+first, l.offset+int32(pi))
+			ties = append(ties, tie{l.offset + first, l.offset + int32(pi)})
 		}
 	}
+	return ties
 }
 
-// linkPairs joins SAs of one reqid between the same two hosts: a Child SA's two directions, those that are about to be
+// pairsOf finds SAs of one reqid between the same two hosts: a Child SA's two directions, those that are about to be
 // rekeyed away, and the per-CPU ones.
-func (l *links) linkPairs(inv *Inventory) {
+func pairsOf(inv *Inventory) (ties []tie) {
 	seen := newChains(len(inv.SAs), func(i int32) pair {
 		sa := &inv.SAs[i]
 		return pairOf(sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid)
@@ -147,13 +194,14 @@ func (l *links) linkPairs(inv *Inventory) {
 			continue
 		}
 		if first, found := seen.first(int32(i)); found {
-			l.join(first, int32(i))
+			ties = append(ties, tie{first, int32(i)})
 		}
 	}
+	return ties
 }
 
-// linkAlone joins policies that no SA satisfies by the SAs that they ask for, as if there were some.
-func (l *links) linkAlone(inv *Inventory) {
+// alone finds policies that no SA satisfies and that ask for the same SAs, as if there were some.
+func (l *links) alone(inv *Inventory) (ties []tie) {
 	seen := make(map[pair]int32)
 	for pi := range inv.Policies {
 		p := &inv.Policies[pi]
@@ -166,11 +214,12 @@ func (l *links) linkAlone(inv *Inventory) {
 		}
 		k := pairOf(t.Src, t.Dst, t.Family, t.Reqid)
 		if first, found := seen[k]; found {
-			l.join(first, l.offset+int32(pi))
+			ties = append(ties, tie{first, l.offset + int32(pi)})
 		} else {
 			seen[k] = l.offset + int32(pi)
 		}
 	}
+	return ties
 }
 
 // pair is two hosts, whichever is the source, and a reqid.

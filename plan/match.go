@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"sync"
+
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
@@ -9,8 +11,8 @@ import (
 type saIndex struct {
 	sas     []xfrm.SA
 	exact   *chains[exactKey]
-	byReqid *chains[reqidKey] // made when a template with a wildcard address comes along
-	bySrc   *chains[srcKey]   // made when an inbound template finds no SA under its own destination
+	byReqid func() *chains[reqidKey] // made when a template with a wildcard address comes along
+	bySrc   func() *chains[srcKey]   // made when an inbound template finds no SA under its own destination
 }
 
 type exactKey struct {
@@ -35,9 +37,18 @@ func (k srcKey) hash() mixed { return unmixed.address(&k.src).word(uint64(k.fami
 func (k reqidKey) hash() mixed { return unmixed.word(uint64(k)) }
 
 func newSAIndex(sas []xfrm.SA) *saIndex {
-	return &saIndex{sas: sas, exact: chainSAs(sas, func(sa *xfrm.SA) exactKey {
-		return exactKey{sa.ID.Dst, sa.Src, sa.ID.Family, sa.Reqid}
-	})}
+	return &saIndex{
+		sas: sas,
+		exact: chainSAs(sas, func(sa *xfrm.SA) exactKey {
+			return exactKey{sa.ID.Dst, sa.Src, sa.ID.Family, sa.Reqid}
+		}),
+		byReqid: sync.OnceValue(func() *chains[reqidKey] {
+			return chainSAs(sas, func(sa *xfrm.SA) reqidKey { return reqidKey(sa.Reqid) })
+		}),
+		bySrc: sync.OnceValue(func() *chains[srcKey] {
+			return chainSAs(sas, func(sa *xfrm.SA) srcKey { return srcKey{sa.Src, sa.ID.Family} })
+		}),
+	}
 }
 
 // chainSAs makes a table of the SAs that carry traffic.
@@ -112,18 +123,12 @@ func (x *saIndex) wildcard(p *xfrm.Policy, t *xfrm.Template, try func(i int32)) 
 		}
 		return
 	}
-	if x.byReqid == nil {
-		x.byReqid = chainSAs(x.sas, func(sa *xfrm.SA) reqidKey { return reqidKey(sa.Reqid) })
-	}
-	x.byReqid.each(reqidKey(t.Reqid), try)
+	x.byReqid().each(reqidKey(t.Reqid), try)
 }
 
 // source tries the SAs from at's source that are as wanted.
 func (x *saIndex) source(at ends, wanted func(i int32) bool, try func(i int32)) {
-	if x.bySrc == nil {
-		x.bySrc = chainSAs(x.sas, func(sa *xfrm.SA) srcKey { return srcKey{sa.Src, sa.ID.Family} })
-	}
-	x.bySrc.each(srcKey{at.src, at.family}, func(i int32) {
+	x.bySrc().each(srcKey{at.src, at.family}, func(i int32) {
 		if wanted(i) {
 			try(i)
 		}

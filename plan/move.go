@@ -25,8 +25,14 @@ func (v *move) to() ends { return ends{v.m.NewSrc, v.m.NewDst, v.m.NewFamily} }
 func (c *computation) moves() {
 	c.moved = make([]*move, len(c.inv.SAs))
 	c.left = make([]bool, len(c.inv.SAs))
+	spread(len(c.inv.SAs), c.movesOf)
+}
+
+// movesOf does the work of moves for SAs from..to-1.
+func (c *computation) movesOf(from, to int) {
 	var all slab[move]
-	for i := range c.inv.SAs {
+	matched := 0
+	for i := from; i < to; i++ {
 		sa := &c.inv.SAs[i]
 		src, movedSrc := c.mapping.apply(sa.Src, sa.ID.Family)
 		dst, movedDst := c.mapping.apply(sa.ID.Dst, sa.ID.Family)
@@ -42,7 +48,7 @@ func (c *computation) moves() {
 			c.left[i] = true
 			continue
 		}
-		c.plan.Matched++
+		matched++
 		if sa.Src.IsAny() {
 			src.family = dst.family // a wildcard is of any family
 		}
@@ -65,6 +71,9 @@ func (c *computation) moves() {
 		c.check(v)
 		c.moved[i] = v
 	}
+	c.remarks.Lock()
+	defer c.remarks.Unlock()
+	c.plan.Matched += matched
 }
 
 // anyFamily lets a transport-mode SA that takes packets between any addresses take them in its new family too. Without

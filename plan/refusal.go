@@ -39,6 +39,8 @@ const (
 
 // refuse notes a refusal. It is about sa's group, or about none if sa is nil.
 func (c *computation) refuse(slug Slug, sa *xfrm.SA, reason, hint string) {
+	c.remarks.Lock()
+	defer c.remarks.Unlock()
 	c.plan.Refusals = append(c.plan.Refusals, Refusal{Slug: slug, Reason: reason, Hint: hint})
 	c.about = append(c.about, sa)
 }
@@ -60,6 +62,8 @@ func (c *computation) nameGroups() {
 }
 
 func (c *computation) warn(slug Slug, group, text string) {
+	c.remarks.Lock()
+	defer c.remarks.Unlock()
 	c.plan.Warnings = append(c.plan.Warnings, Warning{slug, group, text})
 }
 

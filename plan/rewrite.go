@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -10,11 +11,23 @@ import (
 // rewrites computes what becomes of each policy: its new form, or nil if it stays.
 func (c *computation) rewrites() {
 	c.next = make([]*xfrm.Policy, len(c.inv.Policies))
+	var reselected atomic.Bool
+	spread(len(c.inv.Policies), func(from, to int) {
+		if c.rewritesOf(from, to) {
+			reselected.Store(true)
+		}
+	})
+	if reselected.Load() {
+		c.checkKeys()
+	}
+}
+
+// rewritesOf does the work of rewrites for policies from..to-1 and reports whether one gets another selector.
+func (c *computation) rewritesOf(from, to int) (reselected bool) {
 	var all slab[xfrm.Policy]
 	var allTemplates slab[xfrm.Template]
 	var templates []xfrm.Template // of the policy in hand
-	reselected := false
-	for pi := range c.inv.Policies {
+	for pi := from; pi < to; pi++ {
 		p := &c.inv.Policies[pi]
 		if len(p.Templates) == 0 || p.Tagged() {
 			continue
@@ -31,9 +44,7 @@ func (c *computation) rewrites() {
 		c.next[pi] = next
 		reselected = reselected || sel != p.Sel
 	}
-	if reselected {
-		c.checkKeys()
-	}
+	return reselected
 }
 
 // rewrite changes templates, a copy of the policy's, into what they become, and returns what the selector becomes. It
