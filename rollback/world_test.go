@@ -290,7 +290,8 @@ type process struct {
 	endErr      error
 	report      *executor.Report // of Settle
 
-	started  bool // the inventory was read: faults may come
+	started  bool       // the inventory was read: faults may come
+	mu       sync.Mutex // guards what follows while the process runs
 	points   []point
 	journal  int // operations on its file
 	occurred bool
