@@ -60,8 +60,12 @@ test-system: build lab
 test-ike: build lab
 	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 30m -run 'Daemon|Lost|Follow|ChildSAs|ProgramOf|Libreswan|Way' ./test/netns/scenario -args -thorough
 
-## soak: what make test does a little of, at length: 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
-soak: soak-random soak-kills
+## soak: what make test does a little of, at length: every fault in a run of 100 groups, 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
+soak: soak-matrix soak-random soak-kills
+
+soak-matrix:
+	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestEveryFaultInManyGroups ./rollback -faultgroups 100 -faultdoc testdata/sections/matrix.md
+	$(GO) run -buildvcs=false ./test/netns/bench/publish rollback/testdata/sections docs/soak.md
 
 soak-random:
 	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestRandomFaults ./rollback -faultruns 100000 -faultfrom 1 -faultdoc testdata/sections/random.md

@@ -135,7 +135,7 @@ func (w *world) recovered(t testing.TB, c cell, outcomes []executor.Outcome) (po
 func (w *world) replaced(t testing.TB) {
 	rebooted := w.boot != "boot-1"
 	w.netns = "wan"
-	w.k = xfrmtest.New()
+	w.k = xfrmtest.New(xfrmtest.WithChanges())
 	w.open(t)
 	c := w.k.Dial()
 	defer c.Close()

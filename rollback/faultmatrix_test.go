@@ -51,7 +51,7 @@ func each(t *testing.T, ta *tally, row func(cell) string, cells []cell) {
 	next := make(chan cell)
 	var workers sync.WaitGroup
 	var mu sync.Mutex
-	said := 0
+	said, begun := 0, 0
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for c := range next {
@@ -67,6 +67,9 @@ func each(t *testing.T, ta *tally, row func(cell) string, cells []cell) {
 		})
 	}
 	for _, c := range cells {
+		if begun++; begun%5000 == 0 {
+			t.Logf("%d cells begun", begun)
+		}
 		next <- c
 	}
 	close(next)
@@ -86,16 +89,8 @@ func TestFaultMatrix(t *testing.T) {
 		each(t, ta, func(c cell) string { return "3 tunnels\t" + kind(c.first) }, singles(t, shapes[0], shapes[1], shapes[2]))
 	})
 	t.Run("a hundred tunnels", func(t *testing.T) {
-		many := make([]shape, 100)
-		for i := range many {
-			many[i] = shapes[i%2]
-		}
-		all := singles(t, many...)
-		some := 4
-		if *whole || *update {
-			some = 30
-		}
-		each(t, ta, func(c cell) string { return "100 tunnels, thinned\t" + kind(c.first) }, every(all, len(all)/some+1))
+		all := singles(t, inTurn(100)...)
+		each(t, ta, func(c cell) string { return "100 tunnels, thinned\t" + kind(c.first) }, every(all, len(all)/30+1))
 	})
 	t.Run("pairs", func(t *testing.T) {
 		for _, s := range shapes {

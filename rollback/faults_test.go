@@ -36,17 +36,32 @@ func (p *process) at(w *world, at *xfrmtest.At) xfrmtest.Effect {
 	if !p.started {
 		return xfrmtest.Effect{}
 	}
-	here := point{n: len(p.points), at: at.Point}
+	here := point{at: at.Point}
 	for _, m := range at.Messages {
 		here.types = append(here.types, m.Type)
 		here.dump = m.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP && (m.Type == xfrm.MsgGetSA || m.Type == xfrm.MsgGetPolicy)
 	}
-	p.points = append(p.points, here)
-	if p.fault.do == nil || p.fault.at.journal || p.fault.at.n != here.n {
+	if !p.come(here) || p.fault.do == nil {
 		return xfrmtest.Effect{}
 	}
-	p.occurred = true
 	return p.fault.do(w, p)
+}
+
+// come counts a point and reports whether it is the fault's. Exchanges and the journal come side by side where groups do.
+func (p *process) come(here point) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	here.n = len(p.points)
+	if here.journal {
+		here.n = p.journal
+		p.journal++
+	}
+	p.points = append(p.points, here)
+	if p.fault.name == "" || p.fault.at.journal != here.journal || p.fault.at.n != here.n {
+		return false
+	}
+	p.occurred = true
+	return true
 }
 
 // file breaks the journal's file. A dead process writes nothing.
@@ -68,11 +83,7 @@ func (f *brokenFile) op(b []byte, sync bool) (int, error) {
 	if !f.p.alive() {
 		return 0, xfrmtest.Killed
 	}
-	here := point{journal: true, n: f.p.journal, sync: sync}
-	f.p.journal++
-	f.p.points = append(f.p.points, here)
-	if f.p.fault.file != nil && f.p.fault.at.journal && f.p.fault.at.n == here.n {
-		f.p.occurred = true
+	if f.p.come(point{journal: true, sync: sync}) {
 		return f.p.fault.file(nil, f.p, f.File, b)
 	}
 	if sync {

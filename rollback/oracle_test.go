@@ -20,8 +20,8 @@ import (
 type oracle struct {
 	w       *world
 	watched bool
-	every   int // how many messages between two looks
 	n       int
+	now     *instants
 	sent    map[xfrm.SPI]uint64
 	wrong   []string
 
@@ -35,10 +35,7 @@ type oracle struct {
 }
 
 func newOracle(w *world) *oracle {
-	o := &oracle{w: w, every: 1, sent: map[xfrm.SPI]uint64{}, lost: map[xfrm.SPI]bool{}, theirs: map[xfrm.Key]xfrm.Policy{}}
-	if len(w.tunnels) > 10 {
-		o.every = 997 // a look takes a while there
-	}
+	o := &oracle{w: w, now: newInstants(w), sent: map[xfrm.SPI]uint64{}, lost: map[xfrm.SPI]bool{}, theirs: map[xfrm.Key]xfrm.Policy{}}
 	o.look()
 	return o
 }
@@ -55,39 +52,72 @@ func (o *oracle) fail(format string, a ...any) {
 func (o *oracle) after(typ uint16) {
 	switch typ {
 	case xfrm.MsgNewPolicy, xfrm.MsgUpdPolicy, xfrm.MsgDelPolicy, xfrm.MsgMigrateState:
-		if o.n++; o.watched && o.n%o.every == 0 {
-			o.look()
+		if o.n++; o.watched {
+			o.glance()
+			if len(o.w.tunnels) <= 10 { // with more, a look takes a while
+				o.look()
+			}
 		}
 	}
 }
 
-// look checks what has to hold at every instant: nothing leaves or is let in unprotected, and no counter falls back.
+// glance checks what look does, of that alone which has changed since the last time.
+func (o *oracle) glance() {
+	c := o.w.k.Changes()
+	o.now.follow(c.Policies)
+	for _, e := range o.now.clearNow() {
+		if !o.flushed && !o.deceived {
+			o.fail("message %d: tunnel %d: %v %v is not protected", o.n, e.tunnel, e.dir, e.sel)
+		}
+	}
+	for i := range c.Came {
+		o.counter(&c.Came[i])
+	}
+}
+
+// look checks what has to hold at every instant: nothing leaves or is let in unprotected, and no counter falls back. It
+// holds what is known from changes against the tables.
 func (o *oracle) look() {
+	o.glance()
 	s := o.w.k.Snapshot()
+	for i := range o.now.paths {
+		p := &o.now.paths[i]
+		if is := clear(s, p.dir, p.packet); is != p.clear() {
+			o.fail("message %d: %v %v in the clear: %v by the tables, not by their changes", o.n, p.dir, p.packet, is)
+		}
+	}
 	if !o.flushed && !o.deceived {
 		for i := range o.w.tunnels {
 			for j := range o.w.tunnels[i].Policies {
 				p := &o.w.tunnels[i].Policies[j]
-				if clear(s, p.Dir, p.Sel) && (!o.w.shapes[i].reselected || clear(s, p.Dir, reselect(p.Sel))) {
+				if passes(s, p.Dir, p.Sel) && (!o.w.shapes[i].reselected || passes(s, p.Dir, reselect(p.Sel))) {
 					o.fail("message %d: tunnel %d: %v %v is not protected", o.n, i, p.Dir, p.Sel)
 				}
 			}
 		}
 	}
 	for _, sa := range s.SAs {
-		if sa.Larval {
-			continue
+		if !sa.Larval {
+			o.counter(&sa.SA)
 		}
-		if sa.Replay.Sent < o.sent[sa.ID.SPI] {
-			o.fail("message %d: SA %v: sequence number %d after %d", o.n, sa.ID, sa.Replay.Sent, o.sent[sa.ID.SPI])
-		}
-		o.sent[sa.ID.SPI] = sa.Replay.Sent
 	}
 }
 
-// clear reports whether a packet that matches the selector passes without IPsec.
-func clear(s *xfrmtest.Snapshot, dir xfrm.Dir, sel xfrm.Selector) bool {
-	p := xfrmtest.Example(&sel)
+// counter checks that an SA's sequence number has not gone back.
+func (o *oracle) counter(sa *xfrm.SA) {
+	if sa.Replay.Sent < o.sent[sa.ID.SPI] {
+		o.fail("message %d: SA %v: sequence number %d after %d", o.n, sa.ID, sa.Replay.Sent, o.sent[sa.ID.SPI])
+	}
+	o.sent[sa.ID.SPI] = sa.Replay.Sent
+}
+
+// passes reports whether a packet that matches the selector passes without IPsec.
+func passes(s *xfrmtest.Snapshot, dir xfrm.Dir, sel xfrm.Selector) bool {
+	return clear(s, dir, xfrmtest.Example(&sel))
+}
+
+// clear reports whether the packet passes without IPsec.
+func clear(s *xfrmtest.Snapshot, dir xfrm.Dir, p xfrmtest.Packet) bool {
 	if dir == xfrm.DirOut {
 		return s.Outbound(p).Fate == xfrmtest.Clear
 	}
@@ -203,7 +233,7 @@ func (o *oracle) settled(outcomes []executor.Outcome) {
 			for j := range o.w.tunnels[i].Policies {
 				p := &o.w.tunnels[i].Policies[j]
 				if p.Dir == xfrm.DirOut && s.Outbound(xfrmtest.Example(&p.Sel)).Fate != xfrmtest.Blocked &&
-					(!o.w.shapes[i].reselected || clear(s, p.Dir, p.Sel)) {
+					(!o.w.shapes[i].reselected || passes(s, p.Dir, p.Sel)) {
 					o.fail("tunnel %d is said to be blocked: %v is not", i, p.Sel)
 				}
 			}

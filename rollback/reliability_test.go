@@ -22,7 +22,8 @@ judged by an oracle that shares no code with the engine. It looks at SAD, SPD an
 The faults: kill -9, SIGTERM, a second runner, a reboot, the network namespace deleted and made anew; ENOBUFS, lost acknowledgements; -EEXIST with the old SA kept,
 with both gone, with only the new one there; -ESRCH; a policy request refused, or refused and yet done; any request acknowledged and not done; the SPD flushed, a policy rewritten, an SA deleted by
 somebody else; a dump interrupted by a change; CLOCK_REALTIME set a year back or on; ENOSPC, EIO, short writes. "Then a crash in the recovery" takes each of them and kills, interrupts or deafens the recovery at each of its own points.
-"To be confirmed" is a run with ` + "`--confirm-within`" + `; then come the points of ` + "`confirm`" + ` and those of the watchdog's undo.
+"To be confirmed" is a run with ` + "`--confirm-within`" + `; then come the points of ` + "`confirm`" + ` and those of the watchdog's undo. What is thinned
+with 100 tunnels, [soak.md](soak.md) has whole.
 
 ` + table + reliabilityOnTheKernel
 }
@@ -33,6 +34,8 @@ const reliabilityOnTheKernel = `
 The same in the lab's machines (test/netns), where ` + "`ip xfrm`" + ` and listeners of their own look on:
 
 - test/netns/crash kills apply at random instants under traffic and recovers, back or forward: SAs and policies are as before, with their indexes, no counter has gone back, traffic passes again, and captures show none in the clear.
+- test/netns/scenario has systemd as process 1, in a container, and an ` + "`apply --confirm-within`" + ` in a session whose every process is killed. The watchdog is a unit of its own; it is killed
+  too, comes back, and undoes the run at its time: ` + "`ip xfrm`" + ` shows what was there before, the system's journal and ` + "`wall`" + ` tell of it. A confirmed run it leaves alone.
 - test/netns/crash/powercut takes the power from the machine in the middle of a run, QEMU being killed from outside, and starts it anew with the same disk, an ext4 file
   system that has kept no more than what was flushed. Every SA that the kernel had announced as moved by then has its intent in the journal on the disk. In the new boot ` + "`status --journal`" + `
   reads it, and ` + "`recover`" + ` says that nothing is left to undo and changes nothing in the kernel. Without the journal's sync it fails: the disk then knows of no run. ` + "`-args -cuts N`" + ` cuts more often.

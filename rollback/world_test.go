@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type world struct {
 	state   *rollback.StateDir
 	tunnels []xfrmtest.ChildSA
 	shapes  []shape
+	overs   *overs
 	boot    string
 	netns   string
 	runs    int
@@ -55,9 +57,39 @@ type world struct {
 // newWorld makes a host with one tunnel for each shape, all with some traffic behind them.
 func newWorld(t testing.TB, shapes ...shape) *world {
 	t.Helper()
-	w := &world{dir: scratch(t), boot: "boot-1", netns: "wan", shapes: shapes, onError: plan.OnErrorRollback}
-	w.clock = time.Unix(1_790_000_000, 0)
-	w.k = xfrmtest.New(xfrmtest.WithClock(func() time.Time { w.clock = w.clock.Add(time.Millisecond); return w.clock }), xfrmtest.WithDumpInterrupted())
+	b := beginningOf(t, shapes)
+	w := &world{dir: scratch(t), boot: "boot-1", netns: "wan", shapes: shapes, tunnels: b.tunnels, overs: &b.overs, onError: plan.OnErrorRollback, clock: b.clock}
+	w.k = b.k.Clone(xfrmtest.WithClock(w.now), xfrmtest.WithChanges())
+	w.open(t)
+	w.watch = newOracle(w)
+	return w
+}
+
+// now is CLOCK_REALTIME, which never stands still.
+func (w *world) now() time.Time {
+	w.clock = w.clock.Add(time.Millisecond)
+	return w.clock
+}
+
+// beginning is what all worlds with the same shapes begin with. Nothing changes it.
+type beginning struct {
+	k       *xfrmtest.Kernel
+	tunnels []xfrmtest.ChildSA
+	clock   time.Time
+	overs   overs
+}
+
+var beginnings sync.Map // of func() *beginning, by the shapes
+
+func beginningOf(t testing.TB, shapes []shape) *beginning {
+	t.Helper()
+	make, _ := beginnings.LoadOrStore(fmt.Sprint(shapes), sync.OnceValue(func() *beginning { return begin(t, shapes) }))
+	return make.(func() *beginning)()
+}
+
+func begin(t testing.TB, shapes []shape) *beginning {
+	w := &world{clock: time.Unix(1_790_000_000, 0)}
+	w.k = xfrmtest.New(xfrmtest.WithClock(w.now), xfrmtest.WithDumpInterrupted())
 	w.tunnels = xfrmtest.ChildSAs(xfrmtest.Tunnels{N: len(shapes), Local: oldLocal, Remote: peer, SPIInTemplate: true, Dir: true})
 	c := w.k.Dial()
 	defer c.Close()
@@ -74,9 +106,7 @@ func newWorld(t testing.TB, shapes ...shape) *world {
 			w.k.Send(xfrmtest.Example(&w.tunnels[i].Policies[0].Sel))
 		}
 	}
-	w.open(t)
-	w.watch = newOracle(w)
-	return w
+	return &beginning{k: w.k, tunnels: w.tunnels, clock: w.clock, overs: overs{known: map[overKey][]int{}}}
 }
 
 // scratch makes a directory in memory where there is one: what a disk does with a sync is not what is tested here.
@@ -260,7 +290,8 @@ type process struct {
 	endErr      error
 	report      *executor.Report // of Settle
 
-	started  bool // the inventory was read: faults may come
+	started  bool       // the inventory was read: faults may come
+	mu       sync.Mutex // guards what follows while the process runs
 	points   []point
 	journal  int // operations on its file
 	occurred bool

@@ -115,8 +115,11 @@ func (p *program) watchdog(ctx context.Context, run string, within time.Duration
 		if err != nil {
 			return err
 		}
-		if past.Ended {
+		switch {
+		case past.Ended:
 			return nil
+		case past.Header.Cookie != u.cookie: // it came back, and what bears the name now is another one
+			return exitWith(exitHostCannot, "run %s was %s and not in %v: %s there", run, whereOf(past), u.ns, toType("recover", past.Header.NetNS))
 		}
 		until := past.Until
 		if until == 0 {

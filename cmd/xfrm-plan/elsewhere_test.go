@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,13 @@ func TestWhoLooksInTheWrongNamespaceIsSentToTheRight(t *testing.T) {
 	}
 	if got := ask(exitBusy, append([]string{"--netns", "a"}, args[2:]...)...); !strings.Contains(got, "run `xfrm-plan recover --netns a` first") {
 		t.Errorf("%q", got)
+	}
+	before := here.kernel.Snapshot()
+	if got := ask(exitHostCannot, "watchdog", runs[0], "--within", "0"); !strings.Contains(got, "was in network namespace a and not in the current network namespace: `xfrm-plan recover --netns a` there") {
+		t.Errorf("%q", got)
+	}
+	if !reflect.DeepEqual(here.kernel.Snapshot(), before) {
+		t.Error("a watchdog in another namespace has changed something")
 	}
 	ask(exitOK, "--netns", "a", "recover", "--yes")
 }

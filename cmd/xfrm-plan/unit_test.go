@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,7 +39,7 @@ func TestWatchdogIsATransientUnit(t *testing.T) {
 	}
 	got := strings.Join(args(), " ")
 	for _, want := range []string{
-		"--unit=xfrm-plan-watchdog-r ", "--service-type=notify ", "--collect ", "NetworkNamespacePath=/proc/",
+		"--unit=xfrm-plan-watchdog-r ", "--service-type=notify ", "--collect ", "--property=Restart=on-abnormal ",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("systemd-run %s\nlacks %s", got, want)
@@ -45,6 +47,49 @@ func TestWatchdogIsATransientUnit(t *testing.T) {
 	}
 	if !strings.HasSuffix(got, " -- /usr/bin/xfrm-plan watchdog r") {
 		t.Errorf("systemd-run %s\ndoes not end with the command", got)
+	}
+}
+
+// TestWatchdogComesBackWhereItWas: systemd opens the path of the network namespace anew when the watchdog was killed. That of apply's
+// process is then gone with apply's session.
+func TestWatchdogComesBackWhereItWas(t *testing.T) {
+	dir := t.TempDir()
+	proc, names := filepath.Join(dir, "proc"), filepath.Join(dir, "netns")
+	ours, first := filepath.Join(proc, strconv.Itoa(os.Getpid()), "ns/net"), filepath.Join(proc, "1/ns/net")
+	file := func(path string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, path string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Link(to, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file(ours)
+	file(first)
+	if got := lastingNamespace(proc, names); got != ours {
+		t.Errorf("without a name: %q, want %q", got, ours)
+	}
+	file(filepath.Join(names, "lan"))
+	link(ours, filepath.Join(names, "wan"))
+	if got, want := lastingNamespace(proc, names), filepath.Join(names, "wan"); got != want {
+		t.Errorf("with a name: %q, want %q", got, want)
+	}
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	link(ours, first)
+	if got := lastingNamespace(proc, names); got != "" {
+		t.Errorf("in the namespace of process 1: %q, want none", got)
+	}
+	if args := strings.Join(unitArgs("u", ""), " "); strings.Contains(args, "NetworkNamespacePath") {
+		t.Errorf("systemd-run %s", args)
+	}
+	if args := strings.Join(unitArgs("u", "/run/netns/wan"), " "); !strings.HasSuffix(args, " --property=NetworkNamespacePath=/run/netns/wan --") {
+		t.Errorf("systemd-run %s", args)
 	}
 }
 

@@ -155,6 +155,6 @@ func (k *Kernel) insertPolicy(p *policy, exclusive bool) *refusal {
 		p.index = k.spd.newIndex(uint32(p.dir), p.index)
 	}
 	p.current = xfrm.Lifetime{AddTime: k.seconds()}
-	k.spd.register(p)
+	k.register(p)
 	return nil
 }

@@ -78,6 +78,6 @@ func (k *Kernel) AddSocketPolicy(p xfrm.Policy) error {
 	k.link(made)
 	made.index = k.spd.newIndex(3+uint32(p.Dir), 0)
 	made.current = xfrm.Lifetime{AddTime: k.seconds()}
-	k.spd.register(made)
+	k.register(made)
 	return nil
 }

@@ -29,7 +29,8 @@ type Kernel struct {
 	nextPort uint32
 	spiSeed  uint32
 	sockets  map[*Socket]struct{}
-	changes  uint64 // of SAD and SPD
+	changes  uint64   // of SAD and SPD
+	log      *Changes // nil: nobody asks
 }
 
 // Migration says what a kernel makes of XFRM_MSG_MIGRATE_STATE.

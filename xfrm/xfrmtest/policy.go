@@ -86,17 +86,20 @@ func (k *Kernel) link(p *policy) {
 }
 
 // register enters a policy with its index into the maps.
-func (t *spd) register(p *policy) {
+func (k *Kernel) register(p *policy) {
+	t := &k.spd
 	t.count[p.index&7]++
 	if !p.socket {
 		t.byKey[p.policyKey] = p
 		t.byIndex[p.index] = p
 	}
 	p.seen, _ = xfrm.DecodePolicy(p.encode())
+	k.logPolicy(p, false)
 }
 
 func (k *Kernel) unlink(p *policy) {
 	t := &k.spd
+	k.logPolicy(p, true)
 	t.all.Remove(p.place)
 	p.place = nil
 	t.count[p.index&7]--

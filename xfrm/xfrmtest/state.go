@@ -128,6 +128,7 @@ func (k *Kernel) insert(x *state) {
 	t := &k.sad
 	x.sa.Mark.Value = x.sa.Mark.Key()
 	x.place = t.all.PushFront(x)
+	k.logSA(x)
 	if x.larval {
 		t.larval[x] = struct{}{}
 	}
