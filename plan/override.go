@@ -37,6 +37,9 @@ func (c *computation) overrideEncap(v *move, set *EncapChange) bool {
 		c.needDirection(v, "the encapsulation's ports depend on it")
 	}
 	e := set.wire(v.dir)
+	if !set.None && v.sa.Encap.Type == e.Type {
+		e.OA = v.sa.Encap.OA // the peer's address behind its NAT, as IKE has heard it: the ports don't change it
+	}
 	if e == v.sa.Encap {
 		return false
 	}

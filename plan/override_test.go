@@ -1,0 +1,40 @@
+package plan_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+)
+
+// TestPortsKeepTheOriginalAddress: set.encap says ports. What IKE has heard of the peer's address behind its NAT stays with an SA that
+// is encapsulated already, and an SA that has these ports already keeps all of its encapsulation.
+func TestPortsKeepTheOriginalAddress(t *testing.T) {
+	behind := xfrm.Encap{Type: xfrm.EncapESPinUDP, SPort: 4500, DPort: 4500, OA: xfrm.AddressFrom(netip.MustParseAddr("10.9.9.9"))}
+	moved := behind
+	moved.SPort, moved.DPort = 4501, 4501
+	for name, tc := range map[string]struct {
+		has  xfrm.Encap
+		port uint16
+		want *xfrm.Encap
+	}{
+		"the same ports": {behind, 4500, nil},
+		"other ports":    {behind, 4501, &moved},
+		"none before":    {xfrm.Encap{}, 4500, &xfrm.Encap{Type: xfrm.EncapESPinUDP, SPort: 4500, DPort: 4500}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := ispSwap()
+			overriding(plan.Changes{Encap: &plan.EncapChange{LocalPort: tc.port, RemotePort: tc.port}})(doc)
+			p := plan.Compute(doc, &plan.Inventory{SAs: []xfrm.SA{espSA("192.0.2.1", "203.0.113.9", 1, 7, func(sa *xfrm.SA) { sa.Encap, sa.Dir = tc.has, xfrm.SADirOut })}})
+			if len(p.Groups) != 1 || len(p.Groups[0].Calls) != 1 {
+				t.Fatalf("%d groups, %v", len(p.Groups), p.Refusals)
+			}
+			if diff := cmp.Diff(tc.want, p.Groups[0].Calls[0].Migration.Encap); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
