@@ -7,31 +7,44 @@ import (
 
 // build makes the plan of the numbers.
 func (c *computation) build() {
-	calls, changes := 0, 0
+	calls, changes := make([]int, len(c.groups)+1), make([]int, len(c.groups)+1) // how many come before each group's
 	for g := range c.groups {
-		calls += len(c.groups[g].sas)
-		changes += len(c.groups[g].policies)
+		calls[g+1] = calls[g] + len(c.groups[g].sas)
+		changes[g+1] = changes[g] + len(c.groups[g].policies)
 	}
-	allCalls, allChanges := make([]Call, 0, calls), make([]PolicyChange, 0, changes)
+	allCalls, allChanges := make([]Call, calls[len(c.groups)]), make([]PolicyChange, changes[len(c.groups)])
 	c.plan.Groups = make([]Group, len(c.groups))
+	spread(len(c.groups), func(from, to int) {
+		for g := from; g < to; g++ {
+			c.plan.Groups[g] = Group{
+				Calls:    allCalls[calls[g]:calls[g+1]:calls[g+1]],
+				Policies: allChanges[changes[g]:changes[g+1]:changes[g+1]],
+				After:    c.groups[g].after,
+			}
+			c.fill(&c.plan.Groups[g], &c.groups[g])
+		}
+	})
 	names := newNames(len(c.groups))
-	for gi := range c.groups {
-		m, g := &c.groups[gi], &c.plan.Groups[gi]
-		firstCall, firstChange := len(allCalls), len(allChanges)
-		for _, i := range m.sas {
-			v := c.moved[i]
-			allCalls = append(allCalls, Call{SA: v.sa, Dir: v.dir, Migration: v.m, Hop: v.hop})
-		}
-		for _, pi := range m.policies {
-			allChanges = append(allChanges, PolicyChange{Old: &c.inv.Policies[pi], New: c.next[pi]})
-		}
-		g.Calls = allCalls[firstCall:len(allCalls):len(allCalls)]
-		g.Policies = allChanges[firstChange:len(allChanges):len(allChanges)]
-		g.After = m.after
-		c.name(g, m)
-		g.Name = names.unique(g.Name)
-		c.remark(g)
+	for g := range c.plan.Groups {
+		c.plan.Groups[g].Name = names.unique(c.plan.Groups[g].Name)
 	}
+	spread(len(c.groups), func(from, to int) {
+		for g := from; g < to; g++ {
+			c.remark(&c.plan.Groups[g])
+		}
+	})
+}
+
+// fill fills in what becomes of the group's members, and names it.
+func (c *computation) fill(g *Group, m *members) {
+	for n, i := range m.sas {
+		v := c.moved[i]
+		g.Calls[n] = Call{SA: v.sa, Dir: v.dir, Migration: v.m, Hop: v.hop}
+	}
+	for n, pi := range m.policies {
+		g.Policies[n] = PolicyChange{Old: &c.inv.Policies[pi], New: c.next[pi]}
+	}
+	c.name(g, m)
 }
 
 // name names the group by what people know it by.

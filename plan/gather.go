@@ -60,9 +60,11 @@ func (c *computation) gather() {
 			g.policies = append(g.policies, int32(pi))
 		}
 	}
-	for g := range c.groups {
-		c.sort(&c.groups[g])
-	}
+	spread(len(c.groups), func(from, to int) {
+		for g := from; g < to; g++ {
+			c.sort(&c.groups[g])
+		}
+	})
 	slices.SortFunc(c.groups, c.compareGroups)
 }
 

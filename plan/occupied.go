@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -43,14 +45,38 @@ func (c *computation) claims() (holder []int32) {
 			c.tuples.add(int32(i))
 		}
 	}
+	var meanwhile sync.WaitGroup
+	meanwhile.Go(c.sameTargets)
+	holder = make([]int32, len(c.inv.SAs))
+	var some atomic.Bool
+	spread(len(holder), func(from, to int) {
+		for i := int32(from); i < int32(to); i++ {
+			holder[i] = -1
+			if v := c.moved[i]; v != nil {
+				c.ambiguous(i, v)
+				holder[i] = c.holder(i, v)
+			}
+			if holder[i] >= 0 {
+				some.Store(true)
+			}
+		}
+	})
+	meanwhile.Wait()
+	if !some.Load() {
+		return nil
+	}
+	c.oneEach(holder)
+	return holder
+}
+
+// sameTargets refuses SAs that would become the same one.
+func (c *computation) sameTargets() {
 	wanted := newChains(len(c.inv.SAs), func(i int32) tuple { return tuple(c.moved[i].m.Target()) })
-	var wants []bool // by SA: somebody waits for its place
 	for g := range c.groups {
 		for _, i := range c.groups[g].sas {
 			v := c.moved[i]
-			c.ambiguous(i, v)
 			to := v.target()
-			wanted.each(tuple(to.id), func(j int32) {
+			wanted.eachThenAdd(i, func(j int32) {
 				other := c.moved[j]
 				if other.stays() || v.stays() || other.source().clashes(v.source()) {
 					return // what is wrong is found by its source
@@ -60,26 +86,28 @@ func (c *computation) claims() (holder []int32) {
 						"exclude one of them, or re-key it first so that its SPI changes")
 				}
 			})
-			wanted.add(i)
-			h := c.holder(i, v)
+		}
+	}
+}
+
+// oneEach refuses SAs that wait for the place of one that another one waits for already.
+func (c *computation) oneEach(holder []int32) {
+	wanted := make([]bool, len(holder))
+	for g := range c.groups {
+		for _, i := range c.groups[g].sas {
+			h := holder[i]
 			if h < 0 {
 				continue
 			}
-			if holder == nil {
-				holder, wants = make([]int32, len(c.inv.SAs)), make([]bool, len(c.inv.SAs))
-				for k := range holder {
-					holder[k] = -1
-				}
-			}
-			if wants[h] {
+			if wanted[h] {
+				v := c.moved[i]
 				c.refuse(SlugAmbiguousMark, v.sa, fmt.Sprintf("SA %v would take the place of SA %v with mark %v, and so would another one",
 					v.sa.ID, c.inv.SAs[h].ID, c.inv.SAs[h].Mark), "move one of them after the other, with two plans")
-				continue
+				holder[i] = -1
 			}
-			holder[i], wants[h] = h, true
+			wanted[h] = true
 		}
 	}
-	return holder
 }
 
 // ambiguous refuses an SA that the kernel could take another one for. It takes the first in its hash chain, as a rule
