@@ -76,9 +76,11 @@ soak-kills: build lab
 	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/crash/testdata/sections docs/soak.md
 
 ## bench: figures of the real kernel, printed and written to docs/benchmarks.md; under half an hour
+BENCH_COMPUTE = XFRM_PLAN_BENCH_HOST="$$(sed -n '/^model name/ {s/.*: //p;q}' /proc/cpuinfo)" $(ON_KERNEL) -run '^$$' -bench Compute -benchtime 3x -timeout 15m \
+	./test/netns/bench -exec '$(LAB) exec -mem 3072 -env XFRM_PLAN_BENCH_HOST
 bench: lab
-	XFRM_PLAN_BENCH_HOST="$$(sed -n '/^model name/ {s/.*: //p;q}' /proc/cpuinfo)" \
-	$(ON_KERNEL) -exec '$(LAB) exec -mem 3072 -env XFRM_PLAN_BENCH_HOST' -run '^$$' -bench . -benchtime 3x -timeout 15m ./test/netns/bench
+	$(BENCH_COMPUTE)'
+	$(BENCH_COMPUTE) -cpus 2 -parallel'
 	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/bench/testdata/sections docs/benchmarks.md
 
 ## bench-engine: apply beside its floor and older ways; the machine's clock counts instructions, so that a busy host makes it slow, not wrong

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -46,7 +47,7 @@ func publish(b *testing.B, all []computed) {
 	fmt.Fprintf(&verdicts, "- for comparison, an SA's share of the raw dump grows by %.2f\n", rawGrowth)
 	fmt.Printf("\n%s\n%s\n", aligned(rows), &verdicts)
 	text := fmt.Sprintf("%s\n\n%s\n%s", measuredOn(b), markdown(rows), &verdicts)
-	if err := (Section{"compute", text}).Save(); err != nil {
+	if err := (Section{fmt.Sprintf("compute-%d", runtime.NumCPU()), text}).Save(); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -68,8 +69,8 @@ func measuredOn(b *testing.B) string {
 		b.Fatal(err)
 	}
 	host := cmp.Or(os.Getenv(hostEnv), "unknown")
-	return fmt.Sprintf("Measured %s on Linux %s in the lab's machine: one processor, emulated by QEMU without KVM on a host whose processor is %s.",
-		time.Now().UTC().Format(time.DateOnly), unix.ByteSliceToString(u.Release[:]), host)
+	return fmt.Sprintf("Measured %s on Linux %s in the lab's machine, whose processors (%d) are emulated by QEMU without KVM on a host with %s.",
+		time.Now().UTC().Format(time.DateOnly), unix.ByteSliceToString(u.Release[:]), runtime.NumCPU(), host)
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1e3) }
