@@ -26,7 +26,10 @@ const gatePoll = 200 * time.Millisecond
 // anyway, and its failure is the gate's error.
 func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 	var failures *multierror.Error
-	failing := r.failing(ctx, w)
+	failing, err := r.failing(ctx, w)
+	if err != nil {
+		failures = multierror.Append(failures, fmt.Errorf("wave %s: %w", w.Name, err))
+	}
 	for _, gi := range slices.Sorted(maps.Keys(failing)) {
 		err := failing[gi]
 		r.event(Event{Kind: GroupFailed, Wave: w.Name, Group: r.txs[gi].Name, Text: err.Error()})
@@ -38,8 +41,11 @@ func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 	return joined(failures)
 }
 
-// failing runs the checks and says which groups of the wave did not pass, and why.
-func (r *run) failing(ctx context.Context, w *plan.Wave) map[int]error {
+// errUnchecked is the error of a run that is told to stop amid its checks: nobody has failed them, and onError decides.
+var errUnchecked = fmt.Errorf("%w before its checks were through", ErrInterrupted)
+
+// failing runs the checks and says which groups of the wave did not pass, and why. It fails if they are not through.
+func (r *run) failing(ctx context.Context, w *plan.Wave) (map[int]error, error) {
 	var done []int
 	for _, gi := range w.Groups {
 		if r.outcome(gi) == Done && r.daemon[gi] == nil { // what the daemon has set up is not what was moved
@@ -47,25 +53,31 @@ func (r *run) failing(ctx context.Context, w *plan.Wave) map[int]error {
 		}
 	}
 	failed := make(map[int]error)
+	fail := func(groups []int, err error) {
+		for _, gi := range groups {
+			failed[gi] = err
+		}
+	}
 	if within := r.cfg.Checks.InboundTraffic; within > 0 && len(done) != 0 {
 		silent, err := r.silent(ctx, done, within)
-		for _, gi := range silent {
-			failed[gi] = fmt.Errorf("no packet came in within %v", within)
+		if errors.Is(err, errUnchecked) {
+			return nil, err
 		}
+		fail(silent, fmt.Errorf("no packet came in within %v", within))
 		if err != nil {
-			for _, gi := range done {
-				failed[gi] = err
-			}
+			fail(done, err)
 		}
 	}
 	if len(r.cfg.Checks.Command) != 0 && len(done) != 0 && len(failed) == 0 {
-		if err := r.command(ctx, w); err != nil {
-			for _, gi := range done {
-				failed[gi] = err
-			}
+		err := r.command(ctx, w)
+		if errors.Is(err, errUnchecked) {
+			return nil, err
+		}
+		if err != nil {
+			fail(done, err)
 		}
 	}
-	return failed
+	return failed, nil
 }
 
 // silent waits until an inbound SA of each group has received a packet since it was moved, and returns the groups
@@ -87,8 +99,8 @@ func (r *run) silent(ctx context.Context, groups []int, within time.Duration) ([
 			return waiting, nil
 		}
 		select {
-		case <-ctx.Done(): // the run ends and onError decides; nobody has failed
-			return nil, nil
+		case <-ctx.Done():
+			return nil, errUnchecked
 		case <-time.After(min(gatePoll, time.Until(deadline))):
 		}
 	}
@@ -115,10 +127,11 @@ func (r *run) received(groups []int) (map[int]uint64, error) {
 	return packets, q.run(r.cfg.Conn)
 }
 
-// command runs the plan's own check. It learns in its environment what it is asked about.
-func (r *run) command(ctx context.Context, w *plan.Wave) error {
+// command runs the plan's own check. It learns in its environment what it is asked about. A run that is told to stop
+// kills it.
+func (r *run) command(run context.Context, w *plan.Wave) error {
 	limit := r.cfg.Checks.CommandTimeout
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	ctx, cancel := context.WithTimeout(run, limit)
 	defer cancel()
 	argv := r.cfg.Checks.Command
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -131,6 +144,8 @@ func (r *run) command(ctx context.Context, w *plan.Wave) error {
 	switch {
 	case err == nil:
 		return nil
+	case run.Err() != nil:
+		return errUnchecked
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("the check %q did not end within %v", argv[0], limit)
 	}

@@ -2,6 +2,7 @@ package executor_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,9 +22,9 @@ type noJournal struct{}
 func (noJournal) Intend([]executor.Transaction) error     { return nil }
 func (noJournal) Settled(name string, o executor.Outcome) {}
 
-// gated runs a plan that moves two tunnels with the given checks after its one wave. arrive is called whenever the
-// engine reads something, with the numbers of packets that came so far.
-func gated(t *testing.T, checks plan.Checks, onError plan.OnError, arrive func(*xfrmtest.Kernel, []xfrmtest.ChildSA)) (*executor.Report, error) {
+// gated runs a plan that moves two tunnels with the given checks after its one wave, until ctx ends. arrive is called whenever
+// the engine reads something, with the numbers of packets that came so far.
+func gated(ctx context.Context, t *testing.T, checks plan.Checks, onError plan.OnError, arrive func(*xfrmtest.Kernel, []xfrmtest.ChildSA)) (*executor.Report, error) {
 	t.Helper()
 	k := xfrmtest.New()
 	tunnels := xfrmtest.ChildSAs(xfrmtest.Tunnels{
@@ -52,7 +53,7 @@ func gated(t *testing.T, checks plan.Checks, onError plan.OnError, arrive func(*
 		}
 		return xfrmtest.Effect{}
 	})
-	return executor.Run(context.Background(), p, executor.Config{
+	return executor.Run(ctx, p, executor.Config{
 		Conn: xfrm.NewConn(sock), Journal: noJournal{}, Emit: func(executor.Event) {}, Run: "test", OnError: onError, Checks: checks,
 	})
 }
@@ -84,7 +85,7 @@ func TestInboundTrafficGate(t *testing.T) {
 		{"silence undoes the run", plan.OnErrorRollback, nil, []executor.Outcome{executor.Undone, executor.Undone}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			report, err := gated(t, plan.Checks{InboundTraffic: within}, tc.onError, tc.arrive)
+			report, err := gated(t.Context(), t, plan.Checks{InboundTraffic: within}, tc.onError, tc.arrive)
 			var failed bool
 			for i, want := range tc.want {
 				failed = failed || want != executor.Done
@@ -115,7 +116,7 @@ func TestCommandGate(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			checks := plan.Checks{Command: []string{"/bin/sh", "-c", tc.script}, CommandTimeout: within}
-			report, err := gated(t, checks, plan.OnErrorRollback, nil)
+			report, err := gated(t.Context(), t, checks, plan.OnErrorRollback, nil)
 			if got := report.Groups[0].Outcome; got != tc.want {
 				t.Errorf("group is %s, want %s", got, tc.want)
 			}
@@ -127,5 +128,29 @@ func TestCommandGate(t *testing.T) {
 	b, err := os.ReadFile(told)
 	if err != nil || string(b) != "gate all test\n" {
 		t.Errorf("the check was told %q (%v), want the plan, the wave and the run", b, err)
+	}
+}
+
+// TestInterruptedRunDoesNotWaitForItsCheck: whoever stops a run may have given the check ten minutes.
+func TestInterruptedRunDoesNotWaitForItsCheck(t *testing.T) {
+	for onError, want := range map[plan.OnError]executor.Outcome{plan.OnErrorRollback: executor.Undone, plan.OnErrorStop: executor.Done} {
+		t.Run(string(onError), func(t *testing.T) {
+			running := filepath.Join(t.TempDir(), "running")
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				defer cancel()
+				for ctx.Err() == nil {
+					if _, err := os.Stat(running); err == nil {
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}()
+			checks := plan.Checks{Command: []string{"/bin/sh", "-c", "touch " + running + "; sleep 3600"}, CommandTimeout: time.Hour}
+			report, err := gated(ctx, t, checks, onError, nil)
+			if got := report.Groups[0].Outcome; got != want || !errors.Is(err, executor.ErrInterrupted) {
+				t.Errorf("group is %s, %v; want %s", got, err, want)
+			}
+		})
 	}
 }
