@@ -72,7 +72,7 @@ soak-random:
 	$(GO) run -buildvcs=false ./test/netns/bench/publish rollback/testdata/sections docs/soak.md
 
 soak-kills: build lab
-	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run TestRecoverBringsEverythingBackAfterKill ./test/netns/crash -args -crashes 300 -doc testdata/sections/kills.md
+	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run 'TestRecoverBringsEverythingBackAfterKill|TestNothingInTheClear' ./test/netns/crash -args -thorough -crashes 300 -doc testdata/sections/kills.md
 	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/crash/testdata/sections docs/soak.md
 
 ## bench: figures of the real kernel, printed and written to docs/benchmarks.md; under half an hour

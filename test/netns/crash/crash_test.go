@@ -32,7 +32,7 @@ const perCapture = 20
 // its index, nothing else, and no counter gone back. Then traffic has to pass each tunnel both ways, and what was on the wire is
 // looked at.
 func TestRecoverBringsEverythingBackAfterKill(t *testing.T) {
-	g := newGateway(t)
+	g := newGateway(t, tunnels)
 	w := tap(t)
 	traffic := startTraffic(t)
 	traffic.flowing(t, "before")
@@ -123,7 +123,7 @@ func halfDone(s topo.Snapshot) (all []int) {
 
 // TestRecoverForwardFinishesTheRun goes on after a kill.
 func TestRecoverForwardFinishesTheRun(t *testing.T) {
-	g := newGateway(t)
+	g := newGateway(t, tunnels)
 	before := g.snap(t)
 	span := g.apply(t, -1)
 	moved := g.snap(t)

@@ -1,3 +1,3 @@
-// Package crash kills the program in the middle of its work on the real kernel and looks at what `xfrm-plan recover` makes of it. Its
-// tests need the build tag lab and the lab's Debian system.
+// Package crash kills and stops the program in the middle of its work on the real kernel, while tunnels carry traffic, and looks at what
+// was on the wire and at what `xfrm-plan recover` makes of the rest. Its tests need the build tag lab and the lab's Debian system.
 package crash

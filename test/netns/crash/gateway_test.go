@@ -21,10 +21,14 @@ import (
 // tunnels are as many as make a run long enough to be hit.
 const tunnels = 20
 
-// host is the left gateway with manual tunnels, the program's state and its plan.
-type host struct{ state, plan string }
+// host is a gateway with manual tunnels, the program's state and its plan.
+type host struct {
+	ns          topo.Namespace
+	state, plan string
+}
 
-func newGateway(t *testing.T) *host {
+// newGateway makes the network, with so many tunnels between its gateways, and returns the left one.
+func newGateway(t *testing.T, tunnels int) *host {
 	t.Helper()
 	n, err := topo.Build(t.TempDir())
 	if err != nil {
@@ -35,25 +39,36 @@ func newGateway(t *testing.T) *host {
 			t.Error(err)
 		}
 	})
-	all := childSAs()
+	all := childSAs(tunnels)
 	install(t, topo.Left, all)
 	for i := range all {
 		all[i] = mirrored(all[i])
 	}
 	install(t, topo.Right, all)
-	g := &host{state: filepath.Join(t.TempDir(), "state"), plan: filepath.Join(t.TempDir(), "plan.yaml")}
-	text := fmt.Sprintf("apiVersion: xfrm-plan/v1\nkind: Renumbering\nmetadata: {name: crash}\nrenumber: [{from: %v, to: %v}]\nike: {follow: none}\n",
-		topo.LeftISPA, topo.LeftISPB)
+	return newHost(t, topo.Left)
+}
+
+func newHost(t *testing.T, ns topo.Namespace) *host {
+	g := &host{ns: ns, state: filepath.Join(t.TempDir(), "state")}
+	g.plans(t, "")
+	return g
+}
+
+// plans has the gateway move away from ISP A, with more keys at the plan's end.
+func (g *host) plans(t *testing.T, more string) {
+	t.Helper()
+	g.plan = filepath.Join(t.TempDir(), "plan.yaml")
+	text := fmt.Sprintf("apiVersion: xfrm-plan/v1\nkind: Renumbering\nmetadata: {name: crash}\nrenumber: [{from: %v, to: %v}]\nike: {follow: none}\n%s",
+		topo.LeftISPA, topo.LeftISPB, more)
 	if err := os.WriteFile(g.plan, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return g
 }
 
 // childSAs are the left gateway's, one to each of the addresses of flows. Every second one has a younger policy of equal
 // priority over its traffic that lets it pass in the clear. If a policy of the tunnel's lost its place in the order of
 // age for one instant, the captures would show that. Half of these have the priority that no block outranks.
-func childSAs() []xfrmtest.ChildSA {
+func childSAs(tunnels int) []xfrmtest.ChildSA {
 	all := xfrmtest.ChildSAs(xfrmtest.Tunnels{N: tunnels, Local: topo.LeftISPA, Remote: topo.RightISP, SPIInTemplate: true, Dir: true})
 	for i := range all {
 		c := &all[i]
@@ -138,7 +153,7 @@ func install(t *testing.T, ns topo.Namespace, all []xfrmtest.ChildSA) {
 }
 
 func (g *host) command(args ...string) *exec.Cmd {
-	return exec.Command(topo.Program, append(args, "--netns", string(topo.Left), "--state-dir", g.state)...)
+	return exec.Command(topo.Program, append(args, "--netns", string(g.ns), "--state-dir", g.state)...)
 }
 
 // apply starts the program and kills it at the given time after its first event. With a negative time it lets it come to its end.
@@ -188,7 +203,7 @@ func (g *host) program(t *testing.T, code int, args ...string) string {
 
 func (g *host) snap(t *testing.T) topo.Snapshot {
 	t.Helper()
-	s, err := topo.Snap(topo.Left)
+	s, err := topo.Snap(g.ns)
 	if err != nil {
 		t.Fatal(err)
 	}

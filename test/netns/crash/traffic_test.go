@@ -24,6 +24,18 @@ func client(i int, ipv6 bool) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 2, 0, byte(100 + i)})
 }
 
+// clients gives the right client the addresses that so many tunnels lead to.
+func clients(t *testing.T, tunnels int) {
+	t.Helper()
+	var addresses strings.Builder
+	for i := range tunnels {
+		fmt.Fprintf(&addresses, "addr add %v/32 dev eth0\naddr add %v/128 dev eth0 nodad\n", client(i, false), client(i, true))
+	}
+	if err := topo.RightLAN.IP(addresses.String()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // traffic is one flow of datagrams through each tunnel, from the left client to the right one and back.
 type traffic struct {
 	flows []*flow
@@ -46,19 +58,10 @@ const sendEvery = 20 * time.Millisecond
 func startTraffic(t *testing.T) *traffic {
 	t.Helper()
 	tr := &traffic{quit: make(chan struct{})}
-	var addresses strings.Builder
 	for i := range tunnels {
-		f := &flow{to: client(i, i/2%2 == 1)}
-		tr.flows = append(tr.flows, f)
-		fmt.Fprintf(&addresses, "addr add %v/%d dev eth0", f.to, f.to.BitLen())
-		if f.to.Is6() {
-			addresses.WriteString(" nodad")
-		}
-		addresses.WriteByte('\n')
+		tr.flows = append(tr.flows, &flow{to: client(i, i/2%2 == 1)})
 	}
-	if err := topo.RightLAN.IP(addresses.String()); err != nil {
-		t.Fatal(err)
-	}
+	clients(t, tunnels)
 	const port = 4500 + 7
 	err := topo.RightLAN.Enter(func() error {
 		for _, f := range tr.flows {

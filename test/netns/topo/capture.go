@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Capture is a tcpdump on one interface of the wire. It takes what comes in there only: what a gateway has sent, each packet once. (On a
-// gateway's own interface one would also see packets after they were decrypted.)
+// Capture is a tcpdump on one interface of the wire or of a client. It takes what comes in there only: what a gateway has sent, each packet
+// once. (On a gateway's own interface one would also see packets after they were decrypted.)
 type Capture struct {
 	file   string
 	cmd    *exec.Cmd
@@ -21,10 +21,13 @@ type Capture struct {
 }
 
 // StartCapture captures on an interface of the wire; when it returns the capture is on.
-func StartCapture(iface, file string) (*Capture, error) {
+func StartCapture(iface, file string) (*Capture, error) { return StartCaptureAt(Wire, iface, file) }
+
+// StartCaptureAt captures on an interface of whatever namespace.
+func StartCaptureAt(ns Namespace, iface, file string) (*Capture, error) {
 	// -U and --immediate-mode: every packet is in the file when tcpdump is told to stop. -Z: it would give up being root, who owns dir.
 	// -s: nobody looks further into a packet, and with the default of 256 KiB for each the buffer has room for eight of them.
-	cmd := Wire.Command("tcpdump", "-i", iface, "-Q", "in", "-n", "-s", "256", "-U", "--immediate-mode", "-Z", "root", "-w", file)
+	cmd := ns.Command("tcpdump", "-i", iface, "-Q", "in", "-n", "-s", "256", "-U", "--immediate-mode", "-Z", "root", "-w", file)
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err

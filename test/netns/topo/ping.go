@@ -29,8 +29,11 @@ type Ping struct {
 }
 
 // StartPing starts pinging.
-func StartPing(to string) (*Ping, error) {
-	cmd := LeftLAN.Command("ping", "-D", "-n", "-i", fmt.Sprint(PingInterval.Seconds()), to)
+func StartPing(to string) (*Ping, error) { return StartPingEvery(to, PingInterval) }
+
+// StartPingEvery starts pinging at an interval of one's own: many pings would be too much for an emulated machine.
+func StartPingEvery(to string, interval time.Duration) (*Ping, error) {
+	cmd := LeftLAN.Command("ping", "-D", "-n", "-i", fmt.Sprint(interval.Seconds()), to)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
