@@ -41,8 +41,8 @@ func (r *run) gate(ctx context.Context, w *plan.Wave) error {
 	return joined(failures)
 }
 
-// errUnchecked is the error of a run that is told to stop amid its checks: nobody has failed them, and onError decides.
-var errUnchecked = fmt.Errorf("%w before its checks were through", ErrInterrupted)
+// errUnchecked is the error of a run that has to stop amid its checks: nobody has failed them, and onError decides.
+var errUnchecked = errors.New("its checks were cut short")
 
 // failing runs the checks and says which groups of the wave did not pass, and why. It fails if they are not through.
 func (r *run) failing(ctx context.Context, w *plan.Wave) (map[int]error, error) {

@@ -71,11 +71,9 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	}
 	bare := r.watch.end()
 	err = errors.Join(bare, err)
-	unchecked := errors.Is(err, errUnchecked)
-	if ctx.Err() != nil && (cfg.OnError == plan.OnErrorRollback || r.report.Failed() || unchecked) { // else it came too late to stop anything
-		if !unchecked {
-			err = errors.Join(ErrInterrupted, err)
-		}
+	inTime := cfg.OnError == plan.OnErrorRollback || r.report.Failed() || errors.Is(err, errUnchecked)
+	if ctx.Err() != nil && inTime { // else there was nothing left to stop
+		err = errors.Join(ErrInterrupted, err)
 		r.event(Event{Kind: Interrupted})
 	}
 	if err != nil && (cfg.OnError == plan.OnErrorRollback && !errors.Is(err, ErrNotFollowed) || errors.Is(err, ErrJournal)) {

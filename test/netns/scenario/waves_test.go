@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ type gate struct{ dir string }
 
 // check is the gate as a plan has it. The first wave's check says that it is there; those that come when the gate is open pass.
 func (g gate) check() string {
-	return fmt.Sprintf("checks: {after: {command: {run: [/bin/sh, -c, 'touch $0/reached; until [ -e $0/open ]; do sleep 0.1; done', %s], timeout: 2m}}}\n", g.dir)
+	return fmt.Sprintf("checks: {after: {command: {run: [/bin/sh, -c, 'touch $0/reached; until [ -e $0/open ]; do sleep 0.1; done', %q], timeout: 2m}}}\n", g.dir)
 }
 
 // reached waits until the first wave has moved and the second has not begun.
@@ -52,10 +53,25 @@ func (g gate) open(t *testing.T) {
 // betweenWaves starts a run in two waves and does something when the first tunnel has moved and the second has not.
 func betweenWaves(t *testing.T, do func()) (*waved, topo.Outcome) {
 	t.Helper()
+	return inTwoWaves(t, func(*waved) { do() })
+}
+
+// betweenWavesStopped does it while the program is stopped and sees nothing of it.
+func betweenWavesStopped(t *testing.T, do func()) (*waved, topo.Outcome) {
+	t.Helper()
+	return inTwoWaves(t, func(r *waved) {
+		r.cmd.Process.Signal(syscall.SIGSTOP)
+		do()
+		r.cmd.Process.Signal(syscall.SIGCONT)
+	})
+}
+
+func inTwoWaves(t *testing.T, do func(*waved)) (*waved, topo.Outcome) {
+	t.Helper()
 	g := gate{t.TempDir()}
 	r := start(t, "waves: [{name: first, size: 1}, {name: second, size: 100%}]\n"+g.check())
 	g.reached(t)
-	do()
+	do(r)
 	g.open(t)
 	return r, r.end(t)
 }
