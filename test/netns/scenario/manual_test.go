@@ -21,6 +21,11 @@ var peers = []string{"203.0.113.1", "203.0.113.2"}
 // Tunnel i has the reqid i+1 and the SPIs outSPI(i) and inSPI(i).
 func manual(t *testing.T, peers []string) {
 	t.Helper()
+	manualIn(t, topo.Left, peers)
+}
+
+func manualIn(t *testing.T, ns topo.Namespace, peers []string) {
+	t.Helper()
 	var script strings.Builder
 	for i, peer := range peers {
 		for _, sa := range []struct {
@@ -44,7 +49,7 @@ func manual(t *testing.T, peers []string) {
 				p.src, p.dst, p.dir, p.from, p.to, i+1)
 		}
 	}
-	if err := topo.Left.IP(script.String()); err != nil {
+	if err := ns.IP(script.String()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -62,7 +67,12 @@ func newKey() []byte {
 // occupy installs a foreign SA at the tuple that the inbound SA of tunnel i would move to.
 func occupy(t *testing.T, i int) {
 	t.Helper()
-	err := topo.Left.IP(fmt.Sprintf("xfrm state add src 203.0.113.99 dst %v proto esp spi 0x%08x reqid 99 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128\n",
+	occupyIn(t, topo.Left, i)
+}
+
+func occupyIn(t *testing.T, ns topo.Namespace, i int) {
+	t.Helper()
+	err := ns.IP(fmt.Sprintf("xfrm state add src 203.0.113.99 dst %v proto esp spi 0x%08x reqid 99 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128\n",
 		topo.LeftISPB, inSPI(i), newKey()))
 	if err != nil {
 		t.Fatal(err)
