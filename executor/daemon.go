@@ -14,9 +14,10 @@ import (
 // companion leads the IKE daemon after what is done in the kernel. The kernel is not its business but for two things: it looks there for what the
 // daemon says it has set up, and it deletes what the daemon does not find any more because it has moved.
 type companion struct {
-	conn *xfrm.Conn
-	part *ike.Part
-	back []ike.Move // what the run had it do with the group, if that is being undone
+	conn    *xfrm.Conn
+	part    *ike.Part
+	indexes *indexes
+	back    []ike.Move // what the run had it do with the group, if that is being undone
 }
 
 // limit is how long the daemon has for one Child SA.
@@ -49,9 +50,9 @@ func (c *companion) follow(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, er
 	if err := c.note(tx.Name, ike.Establishing, moves); err != nil {
 		return nil, err
 	}
-	now, err := c.establish(moves)
+	now, err := c.establish(tx, moves)
 	if err != nil {
-		return nil, err
+		return now, err
 	}
 	if err := c.takenOver(tx, moves, now); err != nil {
 		return now, err
@@ -59,8 +60,8 @@ func (c *companion) follow(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, er
 	return now, c.retire(tx, moves, now)
 }
 
-// establish has the daemon set up each Child SA of a group.
-func (c *companion) establish(moves []ike.Move) (now []ike.ChildSA, err error) {
+// establish has the daemon set up each Child SA of a group, with its policies.
+func (c *companion) establish(tx *Transaction, moves []ike.Move) (now []ike.ChildSA, err error) {
 	for i := range moves {
 		ctx, cancel := c.limit()
 		up, err := c.part.Driver.Establish(ctx, &moves[i])
@@ -68,11 +69,30 @@ func (c *companion) establish(moves []ike.Move) (now []ike.ChildSA, err error) {
 		if err != nil {
 			return now, err
 		}
-		if up.In != 0 {
-			now = append(now, up)
+		if up.In == 0 {
+			continue
 		}
+		if err := c.completeReqid(&up, &moves[i]); err != nil {
+			return now, err
+		}
+		now = append(now, up)
 	}
-	return now, nil
+	return now, c.inForce(tx, now) // an earlier attempt may have been broken off amid Retire
+}
+
+// completeReqid has the kernel tell the reqid that a daemon doesn't.
+func (c *companion) completeReqid(up *ike.ChildSA, m *ike.Move) error {
+	if up.Reqid != 0 {
+		return nil
+	}
+	id, mark := inboundOf(up, []ike.Move{*m})
+	q := new(query)
+	q.ask(xfrm.GetSA(id, mark), func(a *xfrm.Answer) {
+		if a != nil {
+			up.Reqid = a.SA.Reqid
+		}
+	})
+	return q.run(c.conn)
 }
 
 // retire has the daemon forget what was replaced and deletes what it leaves behind. By then everything flows through what is new.
@@ -86,10 +106,16 @@ func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA)
 	for i := range moves {
 		old = append(old, moves[i].Old...)
 	}
+	if err := c.shield(tx, now); err != nil {
+		return fmt.Errorf("the new Child SA is up; the old one was left, because its policies could not be kept in force meanwhile: %w", err)
+	}
 	if err := c.part.Driver.Retire(ctx, old); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one could not be retired: %w", err)
 	}
-	if err := c.deleteReplaced(tx, old); err != nil {
+	if err := errors.Join(c.deleteReplaced(tx, old), c.inForce(tx, now)); err != nil {
+		return err
+	}
+	if err := c.unshield(tx); err != nil {
 		return err
 	}
 	if err := c.protected(tx); err != nil { // the daemon has had its hands in the policies
@@ -142,15 +168,18 @@ const quiet = 2 * time.Second
 // inbound asks for the inbound SAs of Child SAs. They have the marks of those that they replace.
 func inbound(now []ike.ChildSA, moves []ike.Move) (reqs []xfrm.Request) {
 	for i := range now {
-		id, mark := xfrm.SAID{Dst: xfrm.AddressFrom(now[i].Local), Family: xfrm.FamilyOf(now[i].Local), SPI: now[i].In, Proto: now[i].Proto}, xfrm.Mark{}
-		for j := range moves {
-			if k := slices.IndexFunc(moves[j].SAs, func(s ike.SA) bool { return s.Dir == xfrm.SADirIn && s.NewDst == now[i].Local }); k >= 0 {
-				mark = moves[j].SAs[k].Mark
-			}
-		}
-		reqs = append(reqs, xfrm.GetSAStatus(id, mark))
+		reqs = append(reqs, xfrm.GetSAStatus(inboundOf(&now[i], moves)))
 	}
 	return reqs
+}
+
+func inboundOf(c *ike.ChildSA, moves []ike.Move) (id xfrm.SAID, mark xfrm.Mark) {
+	for i := range moves {
+		if k := slices.IndexFunc(moves[i].SAs, func(s ike.SA) bool { return s.Dir == xfrm.SADirIn && s.NewDst == c.Local }); k >= 0 {
+			mark = moves[i].SAs[k].Mark
+		}
+	}
+	return xfrm.SAID{Dst: xfrm.AddressFrom(c.Local), Family: xfrm.FamilyOf(c.Local), SPI: c.In, Proto: c.Proto}, mark
 }
 
 // carried sums up the packets of SAs. Where all must be there, one that is not is an error.

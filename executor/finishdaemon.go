@@ -20,7 +20,7 @@ func (f *finish) daemonOf(i int) ([]ike.Move, ike.Step) {
 
 // settleWithDaemon settles a group whose daemon was told something, or is to be. The transaction is in the direction of the settlement.
 func (f *finish) settleWithDaemon(tx *Transaction, moves []ike.Move, step ike.Step) (settled, error) {
-	c := &companion{conn: f.cfg.Conn, part: f.cfg.IKE}
+	c := &companion{conn: f.cfg.Conn, part: f.cfg.IKE, indexes: &f.indexes}
 	if f.outcome == Done {
 		return f.onWithDaemon(c, tx, moves, step)
 	}
@@ -33,8 +33,12 @@ func (f *finish) settleWithDaemon(tx *Transaction, moves []ike.Move, step ike.St
 
 // onWithDaemon goes on to the new addresses.
 func (f *finish) onWithDaemon(c *companion, tx *Transaction, moves []ike.Move, step ike.Step) (settled, error) {
-	got, err := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
 	lost := slices.ContainsFunc(moves, func(m ike.Move) bool { return m.Lost })
+	if c.shares() && step == ike.Retiring && !lost { // what protects the group are the shield and the daemon's policies
+		_, err := c.follow(tx, moves)
+		return settled{}, notFollowedUnless(err)
+	}
+	got, err := settleIfTouched(f.cfg.Conn, tx, &f.indexes, f.sad)
 	switch {
 	case step == ike.Followed:
 		return got, err
@@ -117,7 +121,7 @@ func (f *finish) backWithDaemon(c *companion, tx *Transaction, moves []ike.Move)
 			}
 		}
 	}
-	anew, err := c.establish(back)
+	anew, err := c.establish(tx, back)
 	if err != nil {
 		return settled{}, leftBehind(err, lost && len(now) == 0)
 	}

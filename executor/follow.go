@@ -41,7 +41,9 @@ func (r *run) has(gi int, f *followed) {
 	r.daemon[gi] = f
 }
 
-func (r *run) companion() *companion { return &companion{conn: r.cfg.Conn, part: r.cfg.IKE} }
+func (r *run) companion() *companion {
+	return &companion{conn: r.cfg.Conn, part: r.cfg.IKE, indexes: &r.indexes}
+}
 
 // intendDaemon notes what the daemon will have to do with the groups of a wave: after a crash nobody else could tell.
 func (r *run) intendDaemon(w *plan.Wave) error {
@@ -195,7 +197,7 @@ func (r *run) followBack(gi int) error {
 		_ = r.cfg.IKE.Note(n...) // a journal that is dead keeps nobody from undoing what can be undone
 		return nil
 	}
-	now, err := (&companion{conn: r.cfg.Conn, part: &part, back: moves}).follow(&reversed, back)
+	now, err := (&companion{conn: r.cfg.Conn, part: &part, indexes: &r.indexes, back: moves}).follow(&reversed, back)
 	if err != nil {
 		r.notFollowed(gi, fmt.Errorf("the run was to be undone, and the daemon could not be brought back to the old addresses: %w", err))
 		return err

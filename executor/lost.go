@@ -63,7 +63,7 @@ func (r *run) setUpLost(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, settl
 
 // setUp has the daemon set up what was lost and settles what is around it: the SAs and policies that are there now count, and the blocks go.
 func (c *companion) setUp(tx *Transaction, moves []ike.Move, x *indexes) ([]ike.ChildSA, settled, error) {
-	now, err := c.establish(moves)
+	now, err := c.establish(tx, moves)
 	if err != nil {
 		return nil, settled{}, err
 	}

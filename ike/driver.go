@@ -42,6 +42,16 @@ type Driver interface {
 	Retire(ctx context.Context, old []ChildSA) error
 }
 
+// A Sharer is a Driver whose daemon has one set of policies for all connections with the same traffic selectors, and deletes them with the first of those
+// connections that goes: those of the Child SA that Establish has set up, when Retire takes down the old one. The caller keeps their traffic
+// protected meanwhile.
+type Sharer interface {
+	Driver
+
+	// Renew has the daemon negotiate a Child SA anew, which puts its policies back. It has other SPIs then and the same reqid.
+	Renew(ctx context.Context, c ChildSA) error
+}
+
 // ErrAbsent means that no daemon answers where it would be asked: it doesn't run, so it owns nothing.
 var ErrAbsent = errors.New("no daemon runs there")
 
@@ -59,7 +69,7 @@ type ChildSA struct {
 	Mode          xfrm.Mode
 	In, Out       xfrm.SPI // inbound: this host chose it; outbound: the peer did
 	InCPI, OutCPI xfrm.SPI // of IPComp; 0 without
-	Reqid         uint32   // 0 if the daemon doesn't tell
+	Reqid         uint32   // 0 if the daemon doesn't tell: the kernel does
 	IfIDIn        uint32
 	IfIDOut       uint32
 

@@ -114,6 +114,9 @@ func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) 
 		return nil, err
 	}
 	old := m.Old[0]
+	if name := nameOf(old.Connection); name != old.Connection {
+		return nil, fmt.Errorf("%v has %s as one of many from %s: to take that down would take them all down", l, old.Connection, name)
+	}
 	want := plutoConn{mode: old.Mode, localTS: old.LocalTS, remoteTS: old.RemoteTS}
 	if c := all[old.Connection]; c != nil {
 		want = *c

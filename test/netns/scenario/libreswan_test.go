@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
 
@@ -99,5 +104,129 @@ func dumpPlutos(t *testing.T, n *topo.Network) {
 		states, _ := n.Whack(ns, "--showstates")
 		spd, _ := ns.Run("ip", "-o", "xfrm", "policy", "list", "dir", "out")
 		t.Logf("pluto of %s:\n%s\n%s\n%s", ns, log, states, spd)
+	}
+}
+
+// TestLibreswanFollowsUnderTraffic has pluto on both gateways follow, a second apart in either order, and then rekey and look for its peer at the new addresses.
+func TestLibreswanFollowsUnderTraffic(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		order [2]topo.Namespace
+	}{
+		{"the one that moves first", [2]topo.Namespace{topo.Left, topo.Right}},
+		{"its peer first", [2]topo.Namespace{topo.Right, topo.Left}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := plutos(t)
+			if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap+"\n\tdpddelay=1"); err != nil {
+				t.Fatal(err)
+			}
+			observePlutos(t, n, func() {
+				var both sync.WaitGroup
+				for i, ns := range tt.order {
+					both.Go(func() {
+						time.Sleep(time.Duration(i) * time.Second)
+						expect(t, applyPlan(t, n, ns, plutoPlan(t, n, ns, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}")), 0)
+					})
+				}
+				both.Wait()
+			})
+			plutosAgree(t, n)
+			for _, ns := range topo.Gateways {
+				plutoLives(t, n, ns)
+			}
+			plutosAgree(t, n)
+			if t.Failed() {
+				dumpPlutos(t, n)
+			}
+		})
+	}
+}
+
+// TestLibreswanSetsUpWhatIsLost loses an SA in the middle of a transaction.
+func TestLibreswanSetsUpWhatIsLost(t *testing.T) {
+	n := plutos(t)
+	if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap); err != nil {
+		t.Fatal(err)
+	}
+	observePlutos(t, n, func() {
+		r := applyFaulty(t, n, plutoPlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, onLoss), loses(0))
+		if g := r.Groups[0]; g.Outcome != executor.Done || !strings.Contains(strings.Join(g.Problems, " "), "lost on purpose") {
+			t.Errorf("the report says %+v", g)
+		}
+	})
+	plutosAgree(t, n)
+	if t.Failed() {
+		dumpPlutos(t, n)
+	}
+}
+
+var plutoSPI = regexp.MustCompile(` esp\.([0-9a-f]+)@`)
+
+// plutosAgree makes sure that the plutos list exactly the SAs that the kernels have, and that nothing has the old address.
+func plutosAgree(t *testing.T, n *topo.Network) {
+	t.Helper()
+	gone := topo.LeftISPA.String()
+	for _, ns := range topo.Gateways {
+		var listed string
+		var s topo.Snapshot
+		err := topo.Until(60*time.Second, func() (bool, error) {
+			var err error
+			if listed, err = n.Whack(ns, "--showstates"); err != nil {
+				return false, err
+			}
+			if s, err = topo.Snap(ns); err != nil {
+				return false, err
+			}
+			var spis []string
+			for _, m := range plutoSPI.FindAllStringSubmatch(listed, -1) {
+				spis = append(spis, strings.Repeat("0", 8-len(m[1]))+m[1])
+			}
+			slices.Sort(spis)
+			return slices.Equal(spis, spisIn(s.SAs)) && len(spis) >= 2 && !strings.Contains(listed, gone), nil
+		})
+		if err != nil {
+			t.Errorf("%s: pluto and the kernel don't agree: %v\n%s\n%+v", ns, err, listed, s.SAs)
+		}
+		for _, sa := range s.SAs {
+			if sa.Src.String() == gone || sa.Dst.String() == gone {
+				t.Errorf("%s: an SA %v > %v", ns, sa.Src, sa.Dst)
+			}
+		}
+		tunnels := 0
+		for _, p := range s.Policies {
+			if strings.Contains(p.Template, gone) || p.Action != "allow" || p.UID != 0 {
+				t.Errorf("%s: policy %v", ns, p)
+			}
+			if strings.Contains(p.Template, topo.LeftISPB.String()) {
+				tunnels++
+			}
+		}
+		if tunnels != 3 {
+			t.Errorf("%s: %d policies of the tunnel's are at the new address, want 3 (out, in, fwd): %v", ns, tunnels, s.Policies)
+		}
+	}
+}
+
+// plutoLives has pluto rekey the Child SA where it is now, and waits until it has looked for its peer there.
+func plutoLives(t *testing.T, n *topo.Network, ns topo.Namespace) {
+	t.Helper()
+	if out, err := n.Whack(ns, "--rekey-child", "--name", successor); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	p, err := topo.StartPing(topo.Client4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	if err := p.Answered(20, 20*time.Second); err != nil {
+		t.Errorf("after a rekey by %s: %v", ns, err)
+	}
+	err = topo.Until(40*time.Second, func() (bool, error) {
+		listed, err := n.Whack(ns, "--showstates")
+		return strings.Contains(listed, "LIVENESS in"), err
+	})
+	if err != nil {
+		t.Errorf("%s does not look for its peer: %v", ns, err)
 	}
 }
