@@ -60,8 +60,19 @@ func (c *companion) follow(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, er
 	return now, c.retire(tx, moves, now)
 }
 
-// establish has the daemon set up each Child SA of a group, with its policies.
+// establish has the daemon set up each Child SA of a group, with its policies: an earlier attempt may have been broken off amid Retire.
 func (c *companion) establish(tx *Transaction, moves []ike.Move) (now []ike.ChildSA, err error) {
+	if now, err = c.setUpEach(moves); err != nil {
+		return now, err
+	}
+	renewed, err := c.inForce(tx, now)
+	if err != nil || !renewed {
+		return now, err
+	}
+	return c.setUpEach(moves) // which is to say, asks what they are now
+}
+
+func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
 	for i := range moves {
 		ctx, cancel := c.limit()
 		up, err := c.part.Driver.Establish(ctx, &moves[i])
@@ -77,7 +88,7 @@ func (c *companion) establish(tx *Transaction, moves []ike.Move) (now []ike.Chil
 		}
 		now = append(now, up)
 	}
-	return now, c.inForce(tx, now) // an earlier attempt may have been broken off amid Retire
+	return now, nil
 }
 
 // completeReqid has the kernel tell the reqid that a daemon doesn't.
@@ -112,7 +123,10 @@ func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA)
 	if err := c.part.Driver.Retire(ctx, old); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one could not be retired: %w", err)
 	}
-	if err := errors.Join(c.deleteReplaced(tx, old), c.inForce(tx, now)); err != nil {
+	if err := c.deleteReplaced(tx, old); err != nil {
+		return err
+	}
+	if _, err := c.inForce(tx, now); err != nil {
 		return err
 	}
 	if err := c.unshield(tx); err != nil {

@@ -34,6 +34,7 @@ type daemon struct {
 	dies     string           // where the program that asks is killed
 	die      func()
 	began    func() // when it is first told to establish something; nil is nothing
+	sharing  *sharing
 }
 
 func (d *daemon) String() string { return "the daemon" }
@@ -92,8 +93,12 @@ func (d *daemon) establish(_ context.Context, m *ike.Move) (ike.ChildSA, error) 
 
 // install sets up a Child SA like another one at another local address.
 func (d *daemon) install(like ike.ChildSA, local netip.Addr) ike.ChildSA {
-	n := xfrmtest.ChildSAs(xfrmtest.Tunnels{N: 1, First: int(like.Reqid) - 1, Local: local, Remote: like.Remote, Dir: true})[0]
+	n := xfrmtest.ChildSAs(xfrmtest.Tunnels{N: 1, First: max(0, int(like.Reqid)-1), Local: local, Remote: like.Remote, Dir: true})[0]
 	n.In.ID.SPI, n.Out.ID.SPI = d.next(), d.next()+1
+	child := like
+	if d.sharing != nil {
+		d.sharing.another(&n, &child)
+	}
 	c := d.k.Dial()
 	defer c.Close()
 	reqs := n.Requests()
@@ -104,7 +109,6 @@ func (d *daemon) install(like ike.ChildSA, local netip.Addr) ike.ChildSA {
 		d.t.Error(err)
 	}
 	d.k.Receive(xfrmtest.Arrival{Outer: &n.In.ID, Inner: xfrmtest.Packet{}}) // the peer uses it at once
-	child := like
 	child.Connection, child.Local, child.In, child.Out = "new", local, n.In.ID.SPI, n.Out.ID.SPI
 	d.children = append(d.children, child)
 	return child
@@ -136,6 +140,9 @@ func (d *daemon) retire(_ context.Context, old []ike.ChildSA) error {
 			if err := d.k.DeleteSA(id, xfrm.Mark{}); err != nil && !errors.Is(err, unix.ESRCH) {
 				d.t.Error(err)
 			}
+		}
+		if d.sharing != nil {
+			d.sharing.takePolicies(d)
 		}
 	}
 	return nil

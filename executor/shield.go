@@ -74,37 +74,34 @@ func (c *companion) unshield(tx *Transaction) error {
 	return refusals(c.conn.Do(reqs...))
 }
 
-// inForce makes sure that the policies of the group are the Child SA's, and has it renewed where the daemon has taken them along. A peer that
-// initiated it does so, too, and is given half of the time: two that rekey at once get two of everything.
-func (c *companion) inForce(tx *Transaction, now []ike.ChildSA) error {
+// inForce makes sure that the policies of the group are the Child SA's, and has it renewed where the daemon has taken them along: it has other SPIs
+// then. A peer that initiated it does so, too, and is given half of the time: two that rekey at once get two of everything.
+func (c *companion) inForce(tx *Transaction, now []ike.ChildSA) (renewed bool, err error) {
 	sharer, shares := c.part.Driver.(ike.Sharer)
 	if !shares {
-		return nil
+		return false, nil
+	}
+	missing, err := c.missing(tx, now)
+	if missing == nil || err != nil {
+		return false, err
 	}
 	ctx, cancel := c.limit()
 	defer cancel()
-	missing, err := c.missing(tx, now)
 	for i := range now {
-		if missing == nil || err != nil {
-			break
-		}
 		if !now[i].Initiator {
 			first, cancel := context.WithTimeout(ctx, c.part.Config.Timeout/2)
 			missing, err = c.awaitInForce(first, tx, now)
 			cancel()
 			if missing == nil || err != nil {
-				break
+				return true, err
 			}
 		}
 		if err := sharer.Renew(ctx, now[i]); err != nil {
-			return err
+			return true, err
 		}
-		missing, err = c.missing(tx, now)
 	}
-	if missing != nil && err == nil { // pluto says that it is up a moment before its policies are
-		missing, err = c.awaitInForce(ctx, tx, now)
-	}
-	return errors.Join(err, missing)
+	missing, err = c.awaitInForce(ctx, tx, now)
+	return true, errors.Join(err, missing)
 }
 
 // awaitInForce waits until nothing is missing.

@@ -109,13 +109,13 @@ func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) 
 	if len(m.Old) == 0 {
 		return nil, fmt.Errorf("%v: group %s has no Child SA of its", l, m.Group)
 	}
-	all, err := l.conns(ctx)
-	if err != nil {
-		return nil, err
-	}
 	old := m.Old[0]
 	if name := nameOf(old.Connection); name != old.Connection {
 		return nil, fmt.Errorf("%v has %s as one of many from %s: to take that down would take them all down", l, old.Connection, name)
+	}
+	all, err := l.conns(ctx)
+	if err != nil {
+		return nil, err
 	}
 	want := plutoConn{mode: old.Mode, localTS: old.LocalTS, remoteTS: old.RemoteTS}
 	if c := all[old.Connection]; c != nil {

@@ -155,3 +155,101 @@ func TestLibreswanHangs(t *testing.T) {
 		t.Error("it took", since)
 	}
 }
+
+// TestLibreswanDoesNotTakeOneOfManyDown: whack takes a connection for any peer down with all of its instances.
+func TestLibreswanDoesNotTakeOneOfManyDown(t *testing.T) {
+	l, asked := pluto(t, nil)
+	m := plutoMove()
+	m.Old[0].Connection = "road[3]"
+	if err := l.Check(within(t, 5*time.Second), m); err == nil || !strings.Contains(err.Error(), "one of many") {
+		t.Error(err)
+	}
+	if got := asked(); got != "" {
+		t.Errorf("asked %q", got)
+	}
+}
+
+// TestRetireOfLibreswan: the gateway that has brought a connection up takes it down, the other one waits for that.
+func TestRetireOfLibreswan(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		initiator bool
+		gone      bool // when pluto is asked after it was told
+		told      string
+		says      string
+	}{
+		{"ours", true, true, "--terminate --name site --asynchronous", ""},
+		{"ours, and the peer does not answer", true, false, "--terminate --name site --asynchronous", "does not answer at the old addresses"},
+		{"the peer's, which is faster", false, true, "", ""},
+		{"the peer's, which does not", false, false, "", "waits for the peer"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			states := recorded(t, "up.showstates")
+			if tt.gone {
+				states = ""
+			}
+			l, asked := pluto(t, map[string]string{"--showstates": states, "--connectionstatus": recorded(t, "up.connectionstatus")})
+			old := plutoMove().Old
+			old[0].Initiator = tt.initiator
+			err := l.Retire(within(t, 500*time.Millisecond), old)
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Error(err)
+			}
+			if got := strings.Contains(asked(), "--terminate"); got != (tt.told != "") || !strings.Contains(asked(), tt.told) {
+				t.Errorf("asked\n%s", asked())
+			}
+		})
+	}
+}
+
+// TestRenewOfLibreswan waits until pluto has another Child SA of the connection.
+func TestRenewOfLibreswan(t *testing.T) {
+	before := recorded(t, "up.showstates")
+	after := strings.NewReplacer("#2:", "#4:", "a1da67d7", "0badcafe", "7ee0b1b3", "0badbeef").Replace(before)
+	l, asked := pluto(t, map[string]string{
+		"--showstates": before, "--connectionstatus": recorded(t, "up.connectionstatus"), "after": after,
+		"do--rekey-child": "cp $(dirname $0)/after $(dirname $0)/--showstates",
+	})
+	if err := l.Renew(within(t, 5*time.Second), siteUp); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(asked(), "--rekey-child --name site --asynchronous") {
+		t.Errorf("asked\n%s", asked())
+	}
+	err := l.Renew(within(t, 500*time.Millisecond), siteUp) // it stays what it is
+	if err == nil || !strings.Contains(err.Error(), "by hand: ipsec whack --rekey-child --name site") {
+		t.Error(err)
+	}
+}
+
+// TestEstablishOfLibreswan initiates the successor, or leaves that to the peer which has initiated the old connection, or finds it there.
+func TestEstablishOfLibreswan(t *testing.T) {
+	site := strings.ReplaceAll(recorded(t, "up.connectionstatus"), "+UP+", "+UP+OVERLAPIP+")
+	conns := site + asSuccessor(site, "site-b", "198.51.100.1")
+	before := recorded(t, "up.showstates")
+	up := strings.NewReplacer("#1:", "#3:", "#2:", "#4:", "IKE SA #1", "IKE SA #3", "a1da67d7", "0badcafe", "7ee0b1b3", "0badbeef").Replace(asSuccessor(before, "site-b", "198.51.100.1"))
+	for _, tt := range []struct {
+		name, states, initiate string
+		ours                   bool
+		told                   bool
+		says                   string
+	}{
+		{"it is there", before + up, "", true, false, ""},
+		{"this host brings it up", before, "cp $(dirname $0)/up $(dirname $0)/--showstates", true, true, ""},
+		{"the peer does not, and this host does after half of the time", before, "cp $(dirname $0)/up $(dirname $0)/--showstates", false, true, ""},
+		{"it does not come up", before, "", true, true, "it did not come up in time"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, asked := pluto(t, map[string]string{"--showstates": tt.states, "--connectionstatus": conns, "up": before + up, "do--initiate": tt.initiate})
+			m := plutoMove()
+			m.Old[0].Initiator = tt.ours
+			got, err := l.Establish(within(t, time.Second), m)
+			if tt.says == "" && (err != nil || got.Connection != "site-b" || got.In != 0x0badbeef) || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if told := strings.Contains(asked(), "--initiate --name site-b --asynchronous"); told != tt.told {
+				t.Errorf("asked\n%s", asked())
+			}
+		})
+	}
+}
