@@ -83,7 +83,7 @@ func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
 		if up.In == 0 {
 			continue
 		}
-		if err := c.completeReqid(&up, &moves[i]); err != nil {
+		if err := c.completeReqid(&up, moves); err != nil {
 			return now, err
 		}
 		now = append(now, up)
@@ -92,11 +92,11 @@ func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
 }
 
 // completeReqid has the kernel tell the reqid that a daemon doesn't.
-func (c *companion) completeReqid(up *ike.ChildSA, m *ike.Move) error {
+func (c *companion) completeReqid(up *ike.ChildSA, moves []ike.Move) error {
 	if up.Reqid != 0 {
 		return nil
 	}
-	id, mark := inboundOf(up, []ike.Move{*m})
+	id, mark := inboundOf(up, moves)
 	q := new(query)
 	q.ask(xfrm.GetSA(id, mark), func(a *xfrm.Answer) {
 		if a != nil {
@@ -120,7 +120,13 @@ func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA)
 	if err := c.shield(tx, now); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one was left, because its policies could not be kept in force meanwhile: %w", err)
 	}
-	if err := c.part.Driver.Retire(ctx, old); err != nil {
+	told := old
+	if c.shares() { // it takes whole connections down: what it has forgotten of the one that is up is in the kernel alone
+		told = slices.DeleteFunc(slices.Clone(old), func(o ike.ChildSA) bool {
+			return slices.ContainsFunc(now, func(n ike.ChildSA) bool { return n.Connection == o.Connection })
+		})
+	}
+	if err := c.part.Driver.Retire(ctx, told); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one could not be retired: %w", err)
 	}
 	if err := c.deleteReplaced(tx, old); err != nil {

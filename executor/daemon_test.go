@@ -88,6 +88,9 @@ func (d *daemon) establish(_ context.Context, m *ike.Move) (ike.ChildSA, error) 
 			return c, nil
 		}
 	}
+	if d.sharing != nil {
+		d.drop(slices.DeleteFunc(slices.Clone(m.Old), func(o ike.ChildSA) bool { return o.Local != m.Local })) // as the connection that is lost itself
+	}
 	return d.install(m.Old[0], m.Local), nil
 }
 
@@ -110,6 +113,9 @@ func (d *daemon) install(like ike.ChildSA, local netip.Addr) ike.ChildSA {
 	}
 	d.k.Receive(xfrmtest.Arrival{Outer: &n.In.ID, Inner: xfrmtest.Packet{}}) // the peer uses it at once
 	child.Connection, child.Local, child.In, child.Out = "new", local, n.In.ID.SPI, n.Out.ID.SPI
+	if d.sharing != nil && local == d.sharing.first {
+		child.Connection = "old" // each connection has its own addresses
+	}
 	d.children = append(d.children, child)
 	return child
 }
@@ -129,6 +135,12 @@ func (d *daemon) Retire(ctx context.Context, old []ike.ChildSA) error {
 func (d *daemon) retire(_ context.Context, old []ike.ChildSA) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.drop(old)
+	return nil
+}
+
+// drop forgets Child SAs and deletes their SAs.
+func (d *daemon) drop(old []ike.ChildSA) {
 	for _, o := range old {
 		at := slices.IndexFunc(d.children, func(c ike.ChildSA) bool { return c.In == o.In })
 		if at < 0 {
@@ -145,7 +157,6 @@ func (d *daemon) retire(_ context.Context, old []ike.ChildSA) error {
 			d.sharing.takePolicies(d)
 		}
 	}
-	return nil
 }
 
 func said(dst netip.Addr, spi xfrm.SPI) xfrm.SAID {

@@ -99,6 +99,9 @@ func finishKilled(t *testing.T, b *bench, d *daemon, towards executor.Outcome) {
 			t.Errorf("SA %v is not the daemon's", sa.ID)
 		}
 	}
+	if d.sharing != nil && len(d.sharing.exposed) != 0 {
+		t.Errorf("exposed: %v", d.sharing.exposed)
+	}
 	for _, p := range b.k.Snapshot().Policies {
 		if len(p.Templates) != 1 || p.Templates[0].SrcIP().String() != where && p.Templates[0].DstIP().String() != where {
 			t.Errorf("policy %v %v is not at %s", p.Dir, p.Sel, where)

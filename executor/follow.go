@@ -143,7 +143,12 @@ func (r *run) adopt(gi int) bool {
 		return false
 	}
 	tx := &r.txs[gi]
-	if c.protected(tx) != nil {
+	for i := range now {
+		if c.completeReqid(&now[i], moves) != nil {
+			return false
+		}
+	}
+	if _, err := c.inForce(tx, now); err != nil || c.protected(tx) != nil {
 		return false
 	}
 	r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("the peer was faster: %v has it at the new addresses already%s", c.part.Driver, named(now))})

@@ -39,8 +39,8 @@ type Config struct {
 	Parallelism int         // groups at once; 0 is DefaultParallelism
 	Bins        Bins        // of the SPD that the plan was computed from
 
-	// Monitor hears of SAs (xfrm.GroupSA) that others set up; the run reads it and does not close it. With nil nobody
-	// looks after what others do between transactions.
+	// Monitor hears of SAs (xfrm.GroupSA, xfrm.GroupExpire) that others set up or delete; the run reads it and does not
+	// close it. With nil nobody looks after what others do between transactions.
 	Monitor *xfrm.Monitor
 	// Recompute computes the plan anew, from what is there now. With nil a group that has changed is left alone.
 	Recompute func() (*plan.Plan, error)
@@ -69,7 +69,7 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	if err == nil {
 		err = r.stragglers(r.watch.ctx)
 	}
-	bare := r.watch.end()
+	bare := r.watch.end(err == nil || cfg.OnError != plan.OnErrorRollback) // what is undone is read then
 	err = errors.Join(bare, err)
 	inTime := cfg.OnError == plan.OnErrorRollback || r.report.Failed() || errors.Is(err, errUnchecked)
 	if ctx.Err() != nil && inTime { // else there was nothing left to stop

@@ -18,6 +18,7 @@ type sharer struct{ *daemon }
 
 // sharing is what is different about a sharer.
 type sharing struct {
+	first   netip.Addr            // where the daemon's connection old is
 	reqids  map[netip.Addr]uint32 // each connection has its own, and the daemon doesn't tell it
 	policy  []xfrm.Policy         // of the Child SA that was set up last
 	traffic []xfrmtest.Packet     // out, and in as dirs say
@@ -29,7 +30,7 @@ type sharing struct {
 
 // share makes a sharer of a bench's daemon, which has one tunnel.
 func share(b *bench, d *daemon) {
-	s := &sharing{reqids: map[netip.Addr]uint32{d.children[0].Local: b.tunnels[0].In.Reqid}}
+	s := &sharing{first: d.children[0].Local, reqids: map[netip.Addr]uint32{d.children[0].Local: b.tunnels[0].In.Reqid}}
 	for i := range b.tunnels[0].Policies {
 		p := &b.tunnels[0].Policies[i]
 		s.traffic, s.dirs = append(s.traffic, xfrmtest.Example(&p.Sel)), append(s.dirs, p.Dir)

@@ -35,6 +35,7 @@ type watch struct {
 
 	mu     sync.Mutex // guards everything below
 	heard  bool       // SAs were added by others, or some notifications were lost
+	gone   bool       // SAs were deleted or have expired, or some notifications were lost
 	failed error      // ErrUnprotected and what of
 	bare   []bareGroup
 }
@@ -62,13 +63,21 @@ func (r *run) startWatch(ctx context.Context) *watch {
 	return w
 }
 
-// end stops watching after a last look, and tells what kept the run from going on.
-func (w *watch) end() error {
+// end stops watching after a last look, and tells what kept the run from going on. What stays where it was moved to is read once more.
+func (w *watch) end(stays bool) error {
 	w.stop()
 	w.done.Wait()
-	if w.r.cfg.Monitor != nil {
-		w.look()
+	if w.r.cfg.Monitor == nil {
+		return nil
 	}
+	w.look()
+	if stays && w.hasFailed() == nil {
+		w.lastLook()
+	}
+	return w.hasFailed()
+}
+
+func (w *watch) hasFailed() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failed
@@ -99,9 +108,10 @@ func (w *watch) listen() {
 	for w.r.cfg.Monitor != nil {
 		e, err := w.r.cfg.Monitor.Next(time.Now())
 		switch {
-		case err == nil && e.Type == xfrm.MsgNewSA, err == nil && e.Type == xfrm.MsgUpdSA, errors.Is(err, xfrm.ErrOverrun):
+		case err == nil, errors.Is(err, xfrm.ErrOverrun):
 			w.mu.Lock()
-			w.heard = true
+			w.heard = w.heard || err != nil || e.Type == xfrm.MsgNewSA || e.Type == xfrm.MsgUpdSA
+			w.gone = w.gone || err != nil || e.Type == xfrm.MsgDelSA || e.Type == xfrm.MsgFlushSA || e.Type == xfrm.MsgExpire && e.Hard
 			w.mu.Unlock()
 		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
 			return
@@ -120,6 +130,14 @@ func (w *watch) hasHeard() bool {
 	heard := w.heard
 	w.heard = false
 	return heard
+}
+
+// hasHeardOfGone reports whether SAs may have gone while the run was at work. A run moves SAs, which is no going away to the kernel.
+func (w *watch) hasHeardOfGone() bool {
+	w.listen()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone
 }
 
 // inspect reads the policies of all groups that no transaction is working on. Those that are gone while their SAs are

@@ -85,8 +85,10 @@ func (n *Namespace) Dial() (*xfrm.Conn, error) { return xfrm.Dial(n.FD()) }
 // DialReadOnly opens one that can't change anything.
 func (n *Namespace) DialReadOnly() (*xfrm.Conn, error) { return xfrm.DialReadOnly(n.FD()) }
 
-// Monitor hears of the SAs that anybody sets up or deletes in the namespace.
-func (n *Namespace) Monitor() (*xfrm.Monitor, error) { return xfrm.DialMonitor(n.FD(), xfrm.GroupSA) }
+// Monitor hears of the SAs that anybody sets up or deletes in the namespace, and of those that expire.
+func (n *Namespace) Monitor() (*xfrm.Monitor, error) {
+	return xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupExpire)
+}
 
 // Inventory reads what plan.Compute needs: the SAD through conn, and the SPD meanwhile through a connection of its own.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {

@@ -3,6 +3,7 @@ package ike
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -104,7 +105,8 @@ func addSorted(all []string, s string) []string {
 	return slices.Sorted(slices.Values(append(all, s)))
 }
 
-// successor picks the connection that Establish brings up: another one than the old, between the new addresses, with the same networks and mode.
+// successor picks the connection that Establish brings up: between the new addresses, with the same networks and mode. It is another one than the old one
+// but where a lost Child SA is set up again at the addresses that it had.
 func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) {
 	if len(m.Old) == 0 {
 		return nil, fmt.Errorf("%v: group %s has no Child SA of its", l, m.Group)
@@ -121,13 +123,7 @@ func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) 
 	if c := all[old.Connection]; c != nil {
 		want = *c
 	}
-	var fitting []string
-	for name, c := range all {
-		if name != old.Connection && c.local == m.Local && c.remote == m.Remote && c.mode == want.mode &&
-			slices.Equal(c.localTS, want.localTS) && slices.Equal(c.remoteTS, want.remoteTS) {
-			fitting = append(fitting, name)
-		}
-	}
+	fitting := between(all, m.Local, m.Remote, &want)
 	switch len(fitting) {
 	case 1:
 		if !want.overlaps || !all[fitting[0]].overlaps {
@@ -140,7 +136,17 @@ func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) 
 		return nil, fmt.Errorf("%v has no connection from %v to %v for what %s carries: add one of another name beside it, with the same subnets (ipsec add NAME)",
 			l, m.Local, m.Remote, old.Connection)
 	}
-	slices.Sort(fitting)
 	return nil, fmt.Errorf("%v has several connections from %v to %v for what %s carries, and nothing tells which: %s; delete all but one (ipsec delete NAME)",
 		l, m.Local, m.Remote, old.Connection, strings.Join(fitting, ", "))
+}
+
+// between lists the connections that carry what another one does, between some addresses.
+func between(all map[string]*plutoConn, local, remote netip.Addr, what *plutoConn) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if c := all[name]; c.local == local && c.remote == remote && c.mode == what.mode &&
+			slices.Equal(c.localTS, what.localTS) && slices.Equal(c.remoteTS, what.remoteTS) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -25,6 +25,9 @@ func (l *Libreswan) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 	if err != nil || up != nil {
 		return value(up), err
 	}
+	if err := l.makeRoom(ctx, next, m); err != nil {
+		return ChildSA{}, err
+	}
 	if !m.Lost && !m.Old[0].Initiator {
 		first, cancel := context.WithTimeout(ctx, half(ctx))
 		up, err = l.await(first, next.name, m)
@@ -44,6 +47,39 @@ func (l *Libreswan) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 		return ChildSA{}, fmt.Errorf("%v was told to bring up %[2]s, and goes on trying: %[3]w (its log has the reason; by hand: ipsec up %[2]s, or ipsec down %[2]s to stop it)", l, next.name, err)
 	}
 	return *up, nil
+}
+
+// makeRoom takes the successor down if what is lost is its own: pluto believes it to be up and would not bring it up again. What pluto was told to bring
+// up in the other place goes with it: it would go on trying. The caller's blocks stand where all these have their policies.
+func (l *Libreswan) makeRoom(ctx context.Context, next *plutoConn, m *Move) error {
+	now, err := l.ChildSAs(ctx)
+	if err != nil {
+		return err
+	}
+	its := func(c ChildSA) bool { return c.Connection == next.name && oneOf(m.Old, &c) }
+	if !m.Lost || !slices.ContainsFunc(now, its) {
+		return nil
+	}
+	all, err := l.conns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range append(between(all, m.OldLocal, m.OldRemote, next), next.name) {
+		if err := l.terminate(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := l.until(ctx, func(now []ChildSA) bool { return !slices.ContainsFunc(now, its) }); err != nil {
+		return fmt.Errorf("%v has not taken down what is lost of %s: %w", l, next.name, err)
+	}
+	return nil
+}
+
+func (l *Libreswan) terminate(ctx context.Context, name string) error {
+	if _, err := l.ask(ctx, "--terminate", "--name", name, "--asynchronous"); err != nil {
+		return fmt.Errorf("%w (by hand: ipsec down %s)", err, name)
+	}
+	return nil
 }
 
 // await waits until the successor is up, whoever brings it up.
@@ -102,8 +138,8 @@ func (l *Libreswan) Retire(ctx context.Context, old []ChildSA) error {
 	}
 	for _, name := range ours {
 		// Also if it is down: it may be about to come up again, as long as nobody has told pluto that it shall not.
-		if _, err := l.ask(ctx, "--terminate", "--name", name, "--asynchronous"); err != nil {
-			return fmt.Errorf("%w (by hand: ipsec down %s)", err, name)
+		if err := l.terminate(ctx, name); err != nil {
+			return err
 		}
 	}
 	var left []string

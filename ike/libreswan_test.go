@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -251,5 +252,34 @@ func TestEstablishOfLibreswan(t *testing.T) {
 				t.Errorf("asked\n%s", asked())
 			}
 		})
+	}
+}
+
+// TestEstablishOfLibreswanWhereItWas brings a connection up again that has lost its SA, and ends the attempt to bring up the one that it was to be replaced by.
+func TestEstablishOfLibreswanWhereItWas(t *testing.T) {
+	site := strings.ReplaceAll(recorded(t, "up.connectionstatus"), "+UP+", "+UP+OVERLAPIP+")
+	before := recorded(t, "up.showstates")
+	l, asked := pluto(t, map[string]string{
+		"--showstates": before, "--connectionstatus": site + asSuccessor(site, "site-b", "198.51.100.1"),
+		"up":            strings.NewReplacer("#2:", "#4:", "a1da67d7", "0badcafe", "7ee0b1b3", "0badbeef").Replace(before),
+		"do--terminate": "[ $3 != site ] || : > $(dirname $0)/--showstates",
+		"do--initiate":  "cp $(dirname $0)/up $(dirname $0)/--showstates",
+	})
+	m := plutoMove()
+	m.OldLocal, m.OldRemote = m.Local, m.Remote
+	m.Local, m.Lost = siteUp.Local, true
+	got, err := l.Establish(within(t, 5*time.Second), m)
+	if err != nil || got.Connection != "site" || got.In != 0x0badbeef {
+		t.Errorf("%+v, %v", got, err)
+	}
+	var told []string
+	for line := range strings.Lines(asked()) {
+		if !strings.Contains(line, "status") && !strings.Contains(line, "states") {
+			told = append(told, strings.TrimSpace(line))
+		}
+	}
+	want := []string{"--terminate --name site-b --asynchronous", "--terminate --name site --asynchronous", "--initiate --name site --asynchronous"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
@@ -24,32 +22,41 @@ func (p *program) runLanes(ctx context.Context, state *rollback.StateDir, src *s
 	view := loggedView{shown, p}
 	var mu sync.Mutex
 	code := exitOK
-	var work errgroup.Group
+	var failed []error
+	var work sync.WaitGroup
 	for _, l := range lanes {
 		if l.plan.Empty() {
 			continue
 		}
-		work.Go(func() error {
+		work.Go(func() {
 			lcode, err := p.runLane(ctx, state, src, l, view)
 			mu.Lock()
 			defer mu.Unlock()
 			code = worse(code, lcode)
-			return err
+			if err != nil { // it says nothing of how the other lanes have ended
+				code = worse(code, exitCode(err))
+				failed = append(failed, inLane(l, err))
+			}
 		})
 	}
-	err := work.Wait()
+	work.Wait()
 	end()
 	for _, l := range lanes { // whoever looks on may take his time; the next run need not wait for that
 		l.unlock()
 	}
 	drain(ctx)
-	if err != nil {
-		return err
-	}
 	if code != exitOK {
-		return &exitError{code: code}
+		return &exitError{code, errors.Join(failed...)}
 	}
 	return nil
+}
+
+// inLane says which network namespace an error is about.
+func inLane(l *lane, err error) error {
+	if l.ns.name == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", l.ns.name, err)
 }
 
 // worse picks the exit code that an operator has to know of first.

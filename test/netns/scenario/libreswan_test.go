@@ -49,6 +49,12 @@ func plutos(t *testing.T) *topo.Network {
 // next packet bring up another.
 func observePlutos(t *testing.T, n *topo.Network, move func()) {
 	t.Helper()
+	observePlutosBut(t, n, topo.MoveISPChange, "nothing", move)
+}
+
+// observePlutosBut is observePlutos for another move, and without some checks.
+func observePlutosBut(t *testing.T, n *topo.Network, m topo.Move, but string, move func()) {
+	t.Helper()
 	w, err := n.Watch(topo.Client4)
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +64,8 @@ func observePlutos(t *testing.T, n *topo.Network, move func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range o.ChecksWithDaemon(topo.MoveISPChange) {
-		if !strings.Contains(c.What, "IPv6") && !strings.Contains(c.What, "ACQUIRE") {
+	for _, c := range o.ChecksWithDaemon(m) {
+		if !strings.Contains(c.What, but) && !strings.Contains(c.What, "IPv6") && !strings.Contains(c.What, "ACQUIRE") {
 			report(t, c)
 		}
 	}
@@ -195,6 +201,27 @@ func TestLibreswanSetsUpWhatIsLost(t *testing.T) {
 		}
 	})
 	plutosAgree(t, n, topo.LeftISPA, topo.LeftISPB)
+	if t.Failed() {
+		dumpPlutos(t, n)
+	}
+}
+
+// TestLibreswanBringsBackWhatIsLost loses an SA while the peer's pluto doesn't answer, and has it set up where it was when the peer is back. What pluto
+// goes on trying in the meantime, which is the other connection, does not come up after that.
+func TestLibreswanBringsBackWhatIsLost(t *testing.T) {
+	if !*thorough {
+		t.Skip("only with -thorough")
+	}
+	n := plutos(t)
+	if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap); err != nil {
+		t.Fatal(err)
+	}
+	m := topo.MoveISPChange
+	m.NewLeft = m.Left
+	observePlutosBut(t, n, m, "pings", func() {
+		loseWithoutPeer(t, n, plutoPlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, onLoss), "ipsec up "+successor, true)
+	})
+	plutosAgree(t, n, topo.LeftISPB, topo.LeftISPA)
 	if t.Failed() {
 		dumpPlutos(t, n)
 	}

@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -146,38 +147,55 @@ func TestLostSAIsSetUpAgain(t *testing.T) {
 }
 
 // TestLostSAStaysBlockedWithoutItsPeer loses an SA while the peer's daemon doesn't answer: the tunnel stays blocked, recover says what there is to do, and
-// does it when the peer is back.
+// does it when the peer is back, at the new addresses or at the old ones.
 func TestLostSAStaysBlockedWithoutItsPeer(t *testing.T) {
-	n := build(t)
-	if err := n.StartIKE(); err != nil {
+	for _, back := range []bool{false, true}[:thin(1, 2)] {
+		t.Run(fmt.Sprintf("back %v", back), func(t *testing.T) {
+			n := build(t)
+			if err := n.StartIKE(); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.LoadSuccessor(successor, topo.LeftISPB, topo.RightISP, "dpd_delay = 1s"); err != nil {
+				t.Fatal(err)
+			}
+			m, gone := topo.MoveISPChange, topo.LeftISPA
+			if back {
+				m.NewLeft, gone = m.Left, m.NewLeft
+			}
+			observeLoss(t, n, m, func() {
+				loseWithoutPeer(t, n, ikePlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, onLoss), "--initiate --ike site-b --child lan", back)
+			})
+			agree(t, n, gone.String())
+			if t.Failed() {
+				dump(t, n)
+			}
+		})
+	}
+}
+
+// loseWithoutPeer loses an SA while the peer's daemon is paused, and recovers in vain. Then it lets the peer go on and recovers, forward or back.
+func loseWithoutPeer(t *testing.T, n *topo.Network, plan, hint string, back bool) {
+	t.Helper()
+	if err := n.PauseIKE(topo.Right); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.LoadSuccessor(successor, topo.LeftISPB, topo.RightISP, "dpd_delay = 1s"); err != nil {
+	r := applyFaulty(t, n, impatient(t, plan), loses(0))
+	problems := strings.Join(r.Groups[0].Problems, "\n")
+	if r.Groups[0].Outcome != executor.Stuck || !strings.Contains(problems, "recover --forward") || !strings.Contains(problems, hint) {
+		t.Errorf("the report says %+v", r.Groups[0])
+	}
+	t.Log(problems)
+	if got := blocked(snap(t)); len(got) != r.Groups[0].Policies/3 { // out, in, fwd
+		t.Errorf("blocked: %v", got)
+	}
+	expect(t, recoverLeft(t, n), 8, "blocked")
+	if err := n.ResumeIKE(topo.Right); err != nil {
 		t.Fatal(err)
 	}
-	observeLoss(t, n, topo.MoveISPChange, func() {
-		if err := n.PauseIKE(topo.Right); err != nil {
-			t.Fatal(err)
-		}
-		r := applyFaulty(t, n, impatient(t, ikePlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, onLoss)), loses(0))
-		problems := strings.Join(r.Groups[0].Problems, "\n")
-		if r.Groups[0].Outcome != executor.Stuck || !strings.Contains(problems, "recover --forward") || !strings.Contains(problems, "--initiate --ike site-b --child lan") {
-			t.Errorf("the report says %+v", r.Groups[0])
-		}
-		t.Log(problems)
-		if got := blocked(snap(t)); len(got) != 2 {
-			t.Errorf("blocked: %v", got)
-		}
-		back := recoverLeft(t, n)
-		expect(t, back, 8, "blocked")
-		if err := n.ResumeIKE(topo.Right); err != nil {
-			t.Fatal(err)
-		}
+	if back {
+		expect(t, recoverLeft(t, n), 0)
+	} else {
 		expect(t, recoverLeft(t, n, "--forward"), 0)
-	})
-	agree(t, n, topo.LeftISPA.String())
-	if t.Failed() {
-		dump(t, n)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // thorough is for make test-ike: each scenario with a daemon takes half a minute.
-var thorough = flag.Bool("thorough", false, "every variant of the scenarios with IKE daemons, not only the first of each")
+var thorough = flag.Bool("thorough", false, "every variant of the scenarios that have some, not only the first of each")
 
 // thin is how many variants of a scenario are run.
 func thin(few, all int) int {

@@ -24,6 +24,7 @@ func manual(t *testing.T, peers []string) {
 	manualIn(t, topo.Left, peers)
 }
 
+// manualIn is manual in any namespace that has the addresses.
 func manualIn(t *testing.T, ns topo.Namespace, peers []string) {
 	t.Helper()
 	var script strings.Builder
@@ -67,12 +68,7 @@ func newKey() []byte {
 // occupy installs a foreign SA at the tuple that the inbound SA of tunnel i would move to.
 func occupy(t *testing.T, i int) {
 	t.Helper()
-	occupyIn(t, topo.Left, i)
-}
-
-func occupyIn(t *testing.T, ns topo.Namespace, i int) {
-	t.Helper()
-	err := ns.IP(fmt.Sprintf("xfrm state add src 203.0.113.99 dst %v proto esp spi 0x%08x reqid 99 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128\n",
+	err := topo.Left.IP(fmt.Sprintf("xfrm state add src 203.0.113.99 dst %v proto esp spi 0x%08x reqid 99 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128\n",
 		topo.LeftISPB, inSPI(i), newKey()))
 	if err != nil {
 		t.Fatal(err)

@@ -3,131 +3,162 @@
 package scenario
 
 import (
+	"encoding/json"
 	"fmt"
-	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
 
-// rewritten is the priority that rewrite gives a policy.
-const rewritten = 900
-
-// rewrite replaces the outbound policy of tunnel i, as its owner may at any time.
-func rewrite(t *testing.T, i int, local netip.Addr) {
-	t.Helper()
-	if err := topo.Left.IP(fmt.Sprintf("xfrm policy update src 10.1.0.0/24 dst 10.2.%d.0/24 dir out priority %d tmpl src %v dst %s proto esp reqid %d mode tunnel\n",
-		i, rewritten, local, peers[i], i+1)); err != nil {
-		t.Fatal(err)
+// TestNeighbourRewritesMidRun has somebody use `ip xfrm` between the waves, on the tunnel that has moved or on the one that has not. All cases share a
+// network.
+func TestNeighbourRewritesMidRun(t *testing.T) {
+	build(t)
+	const out0, out1 = "src 10.1.0.0/24 dst 10.2.0.0/24 dir out", "src 10.1.0.0/24 dst 10.2.1.0/24 dir out"
+	asBefore := []string{
+		"out src 10.1.0.0/24 dst 10.2.0.0/24 action allow priority 1000 uid 0 192.0.2.1 > 203.0.113.1", "SA 00001000 192.0.2.1 > 203.0.113.1",
+		"out src 10.1.0.0/24 dst 10.2.1.0/24 action allow priority 1000 uid 0 192.0.2.1 > 203.0.113.2", "SA 00001001 192.0.2.1 > 203.0.113.2",
 	}
-}
-
-// TestPoliciesAreRewrittenMeanwhile lets a neighbour use `ip xfrm policy` when the first tunnel has moved and the second has not. What is
-// rewritten stays as its owner wants it, and goes along with its SAs.
-func TestPoliciesAreRewrittenMeanwhile(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		does func(*testing.T)
-		code int
-		says string
-		// What the outbound policies are like in the end, by tunnel.
-		locals     [2]netip.Addr
-		priorities [2]uint32
+		name     string
+		does     string // what `ip` is told
+		code     int
+		outcomes string
+		says     [2]string // in the report, of either tunnel
+		want     []string  // what is there in the end
+		lacks    []string
+		bare     bool // cleartext is let out by what is done, until the run has seen it
 	}{
-		{"one that has not moved", func(t *testing.T) { rewrite(t, 1, topo.LeftISPA) },
-			0, "computed again", [2]netip.Addr{topo.LeftISPB, topo.LeftISPB}, [2]uint32{1000, rewritten}},
-		{"one that has moved", func(t *testing.T) { rewrite(t, 0, topo.LeftISPB) },
-			0, "2 of 2 groups done", [2]netip.Addr{topo.LeftISPB, topo.LeftISPB}, [2]uint32{rewritten, 1000}},
-		{"one that has moved and is undone", func(t *testing.T) { rewrite(t, 0, topo.LeftISPB); occupy(t, 1) },
-			7, "left as they want it", [2]netip.Addr{topo.LeftISPB, topo.LeftISPA}, [2]uint32{rewritten, 1000}},
-		{"one that has moved is deleted", func(t *testing.T) {
-			if err := topo.Left.IP("xfrm policy delete src 10.1.0.0/24 dst 10.2.0.0/24 dir out\n"); err != nil {
+		{
+			name: "policy of a group not begun", does: "xfrm policy update " + out1 + " priority 900 tmpl src 192.0.2.1 dst 203.0.113.2 proto esp reqid 2 mode tunnel",
+			outcomes: "done done", says: [2]string{"", "computed again"},
+			want: []string{"out src 10.1.0.0/24 dst 10.2.1.0/24 action allow priority 900 uid 0 198.51.100.1 > 203.0.113.2", "SA 00001001 198.51.100.1 > 203.0.113.2"},
+		},
+		{
+			name: "policy of a moved group", does: "xfrm policy update " + out0 + " priority 900 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 1 mode tunnel",
+			outcomes: "done done", says: [2]string{"rewritten by somebody else and is left as they want it", ""},
+			want: []string{"out src 10.1.0.0/24 dst 10.2.0.0/24 action allow priority 900 uid 0 192.0.2.1 > 203.0.113.1", "SA 00001000 198.51.100.1 > 203.0.113.1"},
+		},
+		{
+			name: "policy of a moved group deleted", does: "xfrm policy delete " + out0, code: 7, bare: true,
+			outcomes: "undone untouched", want: asBefore,
+		},
+		{
+			name: "SA of a moved group deleted", does: "xfrm state delete src 198.51.100.1 dst 203.0.113.1 proto esp spi 0x1000",
+			outcomes: "done done", says: [2]string{"was deleted by its owner", ""},
+			want:  []string{"SA 00002000 203.0.113.1 > 198.51.100.1"},
+			lacks: []string{"SA 00001000"},
+		},
+		{
+			name: "policy of a moved group put back", does: "xfrm policy update " + out0 + " priority 1000 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 1 mode tunnel",
+			outcomes: "done done", says: [2]string{"put back by somebody else as it was before the run", ""},
+			want: []string{"out src 10.1.0.0/24 dst 10.2.0.0/24 action allow priority 1000 uid 0 192.0.2.1 > 203.0.113.1", "SA 00001000 198.51.100.1 > 203.0.113.1"},
+		},
+		{
+			name: "SA of a group not begun deleted", does: "xfrm state delete src 192.0.2.1 dst 203.0.113.2 proto esp spi 0x1001",
+			outcomes: "done done", says: [2]string{"", "computed again"},
+			want:  []string{"SA 00002001 203.0.113.2 > 198.51.100.1"},
+			lacks: []string{"SA 00001001"},
+		},
+		{
+			name: "SAs updated", does: update("192.0.2.1 dst 203.0.113.2", outSPI(1), 2) + "\n" + update("198.51.100.1 dst 203.0.113.1", outSPI(0), 1),
+			outcomes: "done done",
+			want:     []string{"SA 00001000 198.51.100.1 > 203.0.113.1", "SA 00001001 198.51.100.1 > 203.0.113.2"},
+		},
+	}[:thin(4, 7)] {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := topo.Left.IP("xfrm policy flush\nxfrm state flush\n"); err != nil {
 				t.Fatal(err)
 			}
-		}, 7, "deleted by somebody else", [2]netip.Addr{topo.LeftISPA, topo.LeftISPA}, [2]uint32{1000, 1000}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			build(t)
 			manual(t, peers)
-			_, got := betweenWaves(t, func() { tt.does(t) })
-			expect(t, got, tt.code, tt.says)
-			after := snap(t)
-			for i, peer := range peers {
-				want := topo.Policy{
-					Selector: fmt.Sprintf("src 10.1.0.0/24 dst 10.2.%d.0/24", i), Dir: "out", Action: "allow",
-					Priority: tt.priorities[i], Template: fmt.Sprintf("%v > %s", tt.locals[i], peer),
-				}
-				if !slices.ContainsFunc(after.Policies, func(p topo.Policy) bool { p.Index = 0; return p == want }) {
-					t.Errorf("there is no policy %+v", want)
+			var r *waved
+			var got topo.Outcome
+			run := func() {
+				r, got = betweenWaves(t, func() {
+					if err := topo.Left.IP(tt.does + "\n"); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+			if tt.bare {
+				run()
+			} else {
+				dense := sealed(t)
+				pinging(t, run)
+				dense()
+			}
+			expect(t, got, tt.code)
+			there(t, tt.want, tt.lacks)
+			report := reportOf(t, r)
+			var outcomes []string
+			for i, g := range report.Groups {
+				outcomes = append(outcomes, string(g.Outcome))
+				if text := strings.Join(g.Problems, "\n"); i < 2 && (!strings.Contains(text, tt.says[i]) || !tt.bare && text != "" && tt.says[i] == "") {
+					t.Errorf("the report says of %s %q, want %q", g.Name, text, tt.says[i])
 				}
 			}
-			if len(after.Policies) != 6 {
-				t.Errorf("%d policies, want 6", len(after.Policies))
+			if got := strings.Join(outcomes, " "); got != tt.outcomes {
+				t.Errorf("the report says %q, want %q", got, tt.outcomes)
 			}
 			if t.Failed() {
-				t.Logf("%s\n%+v", got.Output, after.Policies)
+				t.Logf("output:\n%s", got.Output)
 			}
 		})
 	}
 }
 
-// TestOverrunOfNotificationsIsMadeUpFor stops the program while a neighbour deletes more SAs than the kernel can tell it of and then, which
-// it can't tell either, sets one up at the addresses that a tunnel has just left: that one is found all the same and moved.
-func TestOverrunOfNotificationsIsMadeUpFor(t *testing.T) {
-	if !*thorough {
-		t.Skip("only with -thorough: 24,000 changes take a while")
+// update is what `ip` is told to give an SA of manual a limit. A key is asked for, and the kernel keeps the one that it has.
+func update(addresses string, spi uint32, reqid int) string {
+	return fmt.Sprintf("xfrm state update src %s proto esp spi 0x%08x reqid %d mode tunnel aead rfc4106(gcm(aes)) 0x%x 128 limit packet-hard 1000000 dir out",
+		addresses, spi, reqid, newKey())
+}
+
+// there checks that the left gateway has some SAs and policies, lacks some, and that nothing is blocked.
+func there(t *testing.T, want, lacks []string) {
+	t.Helper()
+	s := snap(t)
+	var have []string
+	for _, p := range s.Policies {
+		have = append(have, p.String())
 	}
-	build(t)
-	manual(t, peers)
-	const others = 12000 // of which the kernel keeps a kilobyte each, at least; the program's socket has room for eight megabytes
-	var add, remove strings.Builder
-	key := newKey()
-	for i := range others {
-		id := fmt.Sprintf("src 203.0.113.98 dst 203.0.113.99 proto esp spi 0x%x", 0x10000+i)
-		fmt.Fprintf(&add, "xfrm state add %s reqid 98 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128\n", id, key)
-		fmt.Fprintf(&remove, "xfrm state delete %s\n", id)
+	for _, sa := range s.SAs {
+		have = append(have, fmt.Sprintf("SA %08x %v > %v", sa.SPI, sa.Src, sa.Dst))
 	}
-	if err := topo.Left.IP(add.String()); err != nil {
-		t.Fatal(err)
+	all := strings.Join(have, "\n")
+	for _, w := range want {
+		if !slices.Contains(have, w) {
+			t.Errorf("no %q in\n%s", w, all)
+		}
 	}
-	_, got := betweenWavesStopped(t, func() {
-		if err := topo.Left.IP(remove.String()); err != nil {
-			t.Fatal(err)
+	for _, l := range lacks {
+		if strings.Contains(all, l) {
+			t.Errorf("%q is in\n%s", l, all)
 		}
-		if drops(t) == 0 {
-			t.Error("the kernel has dropped nothing")
-		}
-		if err := topo.Left.IP(fmt.Sprintf("xfrm state add src 192.0.2.1 dst %s proto esp spi 0x7777 reqid 1 mode tunnel aead rfc4106(gcm(aes)) 0x%x 128 dir out\n",
-			peers[0], newKey())); err != nil {
-			t.Fatal(err)
-		}
-	})
-	expect(t, got, 0)
-	if !slices.ContainsFunc(snap(t).SAs, func(sa topo.SA) bool { return sa.SPI == 0x7777 && sa.Src == topo.LeftISPB }) {
-		t.Errorf("the new SA was not moved\n%s", got.Output)
+	}
+	if len(blocked(s)) != 0 {
+		t.Errorf("blocked: %v", blocked(s))
 	}
 }
 
-// drops is how many notifications the kernel could not deliver to the XFRM sockets of the left gateway.
-func drops(t *testing.T) (n int) {
+// reportOf reads what a run has left in its state directory.
+func reportOf(t *testing.T, r *waved) *executor.Report {
 	t.Helper()
-	text, err := topo.Left.Run("cat", "/proc/net/netlink") // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
+	files, err := filepath.Glob(filepath.Join(r.state(), "runs", "*", "report.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("reports %v, %v; want one", files, err)
+	}
+	data, err := os.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(text) {
-		if f := strings.Fields(line); len(f) == 10 && f[1] == strconv.Itoa(unix.NETLINK_XFRM) {
-			d, err := strconv.Atoi(f[8])
-			if err != nil {
-				t.Fatal(err)
-			}
-			n += d
-		}
+	report := new(executor.Report)
+	if err := json.Unmarshal(data, report); err != nil {
+		t.Fatal(err)
 	}
-	return n
+	return report
 }

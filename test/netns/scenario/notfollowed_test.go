@@ -19,7 +19,7 @@ func impatient(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quick := strings.Replace(string(text), "driver: vici", "timeout: 3s, driver: vici", 1)
+	quick := strings.Replace(string(text), "driver: ", "timeout: 3s, driver: ", 1)
 	if err := os.WriteFile(file, []byte(quick), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -53,25 +52,10 @@ func (g gate) open(t *testing.T) {
 // betweenWaves starts a run in two waves and does something when the first tunnel has moved and the second has not.
 func betweenWaves(t *testing.T, do func()) (*waved, topo.Outcome) {
 	t.Helper()
-	return inTwoWaves(t, func(*waved) { do() })
-}
-
-// betweenWavesStopped does it while the program is stopped and sees nothing of it.
-func betweenWavesStopped(t *testing.T, do func()) (*waved, topo.Outcome) {
-	t.Helper()
-	return inTwoWaves(t, func(r *waved) {
-		r.cmd.Process.Signal(syscall.SIGSTOP)
-		do()
-		r.cmd.Process.Signal(syscall.SIGCONT)
-	})
-}
-
-func inTwoWaves(t *testing.T, do func(*waved)) (*waved, topo.Outcome) {
-	t.Helper()
 	g := gate{t.TempDir()}
 	r := start(t, "waves: [{name: first, size: 1}, {name: second, size: 100%}]\n"+g.check())
 	g.reached(t)
-	do(r)
+	do()
 	g.open(t)
 	return r, r.end(t)
 }
@@ -105,3 +89,6 @@ func (r *waved) end(t *testing.T) topo.Outcome {
 	r.cmd.Wait() // how it ended is in ProcessState
 	return topo.Outcome{Output: r.output.String(), Code: r.cmd.ProcessState.ExitCode(), Start: r.start, End: time.Now()}
 }
+
+// state is the run's state directory.
+func (r *waved) state() string { return r.cmd.Args[len(r.cmd.Args)-1] }

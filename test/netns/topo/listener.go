@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -21,15 +22,18 @@ const (
 
 // Types of notifications that are counted one by one.
 const (
+	MsgNewPolicy    = 0x13
 	MsgAcquire      = 0x17
+	MsgFlushPolicy  = 0x1d
 	MsgMigrateState = 0x29
 )
 
 // Notice is a notification of the kernel's.
 type Notice struct {
-	At   time.Time
-	Type uint16
-	SPI  uint32 // of MsgMigrateState: struct xfrm_user_migrate_state begins with the SA's id
+	At    time.Time
+	Type  uint16
+	SPI   uint32     // of MsgMigrateState: struct xfrm_user_migrate_state begins with the SA's id
+	Block netip.Addr // of MsgNewPolicy: where an outbound block policy has its traffic go; invalid for any other policy
 }
 
 // String names the notice for people.
@@ -115,11 +119,25 @@ func notices(b []byte) (all []Notice) {
 		// struct xfrm_usersa_id: 16 bytes of address, then the SPI in network order.
 		if body := b[unix.SizeofNlMsghdr:size]; n.Type == MsgMigrateState && len(body) >= 20 {
 			n.SPI = binary.BigEndian.Uint32(body[16:])
+		} else if n.Type == MsgNewPolicy {
+			n.Block = outboundBlock(body)
 		}
 		all = append(all, n)
 		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
 	}
 	return all
+}
+
+// outboundBlock takes struct xfrm_userpolicy_info apart, which begins with the selector and the selector with its destination.
+func outboundBlock(body []byte) netip.Addr {
+	const family, dir, action, size = 40, 160, 161, 168
+	if len(body) < size || body[dir] != 1 || body[action] != 1 { // XFRM_POLICY_OUT, XFRM_POLICY_BLOCK
+		return netip.Addr{}
+	}
+	if body[family] == unix.AF_INET {
+		return netip.AddrFrom4([4]byte(body[:4]))
+	}
+	return netip.AddrFrom16([16]byte(body[:16]))
 }
 
 // Stop ends the listening and returns what was heard. The kernel queues a notification before the request that caused it returns, so
