@@ -79,7 +79,10 @@ func occupy(t *testing.T, i int) {
 func plan(t *testing.T, from, to, more string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "plan.yaml")
-	text := fmt.Sprintf("apiVersion: xfrm-plan/v1\nkind: Renumbering\nmetadata: {name: scenario}\nrenumber: [{from: %s, to: %s}]\nike: {follow: none}\n%s", from, to, more)
+	if !strings.Contains(more, "ike:") {
+		more = "ike: {follow: none}\n" + more
+	}
+	text := fmt.Sprintf("apiVersion: xfrm-plan/v1\nkind: Renumbering\nmetadata: {name: scenario}\nrenumber: [{from: %s, to: %s}]\n%s", from, to, more)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
 
-// TestSecondSignalLeavesTheRestToRecover interrupts a run twice while it waits for its check after the first wave: the first signal lets that come to its
-// end, the second one does not. A shell calls that exit status 130.
+// TestSecondSignalLeavesTheRestToRecover interrupts a run twice while it waits for the operator's program that follows the first wave: the first signal lets
+// that come to its end, the second one does not. A shell calls that exit status 130.
 func TestSecondSignalLeavesTheRestToRecover(t *testing.T) {
 	build(t)
 	manual(t, peers)
@@ -21,8 +21,7 @@ func TestSecondSignalLeavesTheRestToRecover(t *testing.T) {
 	pinging(t, func() {
 		before = snap(t)
 		g := gate{t.TempDir()}
-		r := start(t, "waves: [{name: first, size: 1}, {name: second, size: 100%}]\n"+g.check())
-		defer g.open(t) // for what waits there
+		r := start(t, "waves: [{name: first, size: 1}, {name: second, size: 100%}]\n"+g.follows())
 		g.reached(t)
 		ended := make(chan topo.Outcome, 1)
 		go func() { ended <- r.end(t) }()
@@ -51,6 +50,7 @@ func TestSecondSignalLeavesTheRestToRecover(t *testing.T) {
 		if moved != 2 {
 			t.Errorf("%d SAs are at the new address, want the two of the first wave", moved)
 		}
+		g.open(t) // for what waits there, and for recover
 		again := exec.Command(r.cmd.Args[0], r.cmd.Args[1:]...)
 		expect(t, finish(t, again), 6, "xfrm-plan recover")
 		back := exec.Command(topo.Program, "recover", "--yes", "--netns", string(topo.Left), "--state-dir", r.state())

@@ -22,12 +22,21 @@ type waved struct {
 	start  time.Time
 }
 
-// A gate is a check after each wave that holds the run until the test lets it go on.
+// A gate is a program after each wave that holds the run until the test lets it go on.
 type gate struct{ dir string }
 
-// check is the gate as a plan has it. The first wave's check says that it is there; those that come when the gate is open pass.
+// check is the gate as a check. The first wave's says that it is there; those that come when the gate is open pass.
 func (g gate) check() string {
-	return fmt.Sprintf("checks: {after: {command: {run: [/bin/sh, -c, 'touch $0/reached; until [ -e $0/open ]; do sleep 0.1; done', %q], timeout: 2m}}}\n", g.dir)
+	return fmt.Sprintf("checks: {after: {command: {run: %s, timeout: 2m}}}\n", g.program())
+}
+
+// follows is the gate as the program that brings an IKE daemon along after each wave.
+func (g gate) follows() string {
+	return fmt.Sprintf("ike: {follow: reestablish}\nreestablish: {driver: command, command: %s, timeout: 2m}\n", g.program())
+}
+
+func (g gate) program() string {
+	return fmt.Sprintf("[/bin/sh, -c, 'touch $0/reached; until [ -e $0/open ]; do sleep 0.1; done', %q]", g.dir)
 }
 
 // reached waits until the first wave has moved and the second has not begun.

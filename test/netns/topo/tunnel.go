@@ -97,27 +97,28 @@ func (n *Network) loadSecrets(ns Namespace) error {
 	return err
 }
 
-// RestartCharon kills a gateway's charon, which leaves its SAs and policies in the kernel, and starts another one, which knows of nothing but the secrets.
-func (n *Network) RestartCharon(ns Namespace) error {
+// KillCharon kills a gateway's charon, which leaves its SAs and policies in the kernel.
+func (n *Network) KillCharon(ns Namespace) error {
 	for i, d := range n.daemons {
-		if filepath.Base(d.dir) != string(ns) {
-			continue
+		if filepath.Base(d.dir) == string(ns) {
+			d.kill()
+			n.daemons = append(n.daemons[:i], n.daemons[i+1:]...)
+			return os.Remove(n.Socket(ns)) // it would look as if the next one listened already
 		}
-		d.kill()
-		n.daemons = append(n.daemons[:i], n.daemons[i+1:]...)
-		conf, err := os.ReadFile(filepath.Join(d.dir, "swanctl.conf"))
-		if err != nil {
-			return err
-		}
-		if err := os.Remove(n.Socket(ns)); err != nil { // it would look as if the next one listened already
-			return err
-		}
-		if err := n.startDaemon(ns, string(conf)); err != nil {
-			return err
-		}
-		return n.loadSecrets(ns)
 	}
 	return fmt.Errorf("no daemon runs in %s", ns)
+}
+
+// StartAnotherCharon starts one in the place of one that was killed. It knows of nothing but the secrets.
+func (n *Network) StartAnotherCharon(ns Namespace) error {
+	conf, err := os.ReadFile(filepath.Join(n.dir, string(ns), "swanctl.conf"))
+	if err != nil {
+		return err
+	}
+	if err := n.startDaemon(ns, string(conf)); err != nil {
+		return err
+	}
+	return n.loadSecrets(ns)
 }
 
 // LoadTunnels has both gateways' charons know of these tunnels and no others.
