@@ -40,10 +40,10 @@ var exitMeanings = []struct {
 	{exitHostCannot, "this host can't: kernel, capability, preflight check, outside the window"},
 	{exitRefused, "refused: conflict, drift since the plan was saved, or something that the plan has to decide"},
 	{exitBusy, "another run holds the lock, or an unfinished run needs `recover` first"},
-	{exitUndone, "failed and undone: the kernel is as before"},
+	{exitUndone, "failed and undone: the kernel is as before, but for what onError: stop or continue, or another network namespace, has done"},
 	{exitNotUndone, "failed and not undone: something stays blocked or lost, or its IKE daemon is left behind; the report lists it"},
 	{exitUnconfirmed, "not confirmed in time, undone"},
-	{exitInterrupted, "interrupted, undone"},
+	{exitInterrupted, "interrupted, undone as onError says"},
 }
 
 // usageEnd closes the help of a command with the codes that it can end with.

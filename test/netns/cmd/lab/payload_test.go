@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // payloadEnv makes this test binary, run in a machine, do something that the tests on the host look at from outside.
@@ -55,8 +57,10 @@ func payload(p string) {
 	case "panic":
 		os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
 	case "sleep":
-		// An error of the kernel's, so that it is on the console in spite of "quiet".
-		os.WriteFile("/dev/kmsg", []byte("<3>payload sleeps\n"), 0)
+		// Not by way of the kernel's log, which prints when it finds the time.
+		if err := writeConsole("payload sleeps\n"); err != nil {
+			fmt.Println(err)
+		}
 		fmt.Println("asleep")
 		time.Sleep(time.Hour)
 	case "files":
@@ -64,4 +68,18 @@ func payload(p string) {
 		os.WriteFile("testdata/golden.txt", []byte("changed"), 0o644)
 		os.WriteFile("elsewhere.txt", []byte("not asked for"), 0o644)
 	}
+}
+
+// writeConsole returns when the text has left the machine.
+func writeConsole(text string) error {
+	f, err := os.OpenFile("/dev/console", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	const drain = 1
+	return unix.IoctlSetInt(int(f.Fd()), unix.TCSBRK, drain)
 }
