@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
@@ -186,6 +187,81 @@ func TestLibreswanIsBroughtBack(t *testing.T) {
 	if t.Failed() {
 		dumpPlutos(t, n)
 	}
+}
+
+// TestPlutoRekeysAmidARun has either pluto rekey when the Child SA has moved and before it is told to follow: what comes up at the old addresses then is
+// replaced with the rest.
+func TestPlutoRekeysAmidARun(t *testing.T) {
+	for _, by := range []topo.Namespace{topo.Left, topo.Right}[:thin(1, 2)] {
+		t.Run(string(by), func(t *testing.T) {
+			n := plutos(t)
+			if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap); err != nil {
+				t.Fatal(err)
+			}
+			observePlutosBut(t, n, topo.MoveISPChange, "sequence", func() {
+				expect(t, plutoAmidARun(t, n, by, "--rekey-child"), 0)
+			})
+			plutosAgree(t, n, topo.LeftISPA, topo.LeftISPB)
+			if t.Failed() {
+				dumpPlutos(t, n)
+			}
+		})
+	}
+}
+
+// TestPlutoGoesDownAmidARun has pluto take the connection down when its Child SA has moved. It finds one of the two SAs and all policies, and deletes them: the
+// run blocks what they protected and can't bring back what it has moved. When the connection is up again recover has nothing to object to. The SA that pluto
+// did not find is nobody's then and goes by hand.
+func TestPlutoGoesDownAmidARun(t *testing.T) {
+	if !*thorough {
+		t.Skip("only with -thorough")
+	}
+	n := plutos(t)
+	if err := n.AddConn(successor, topo.LeftISPB, topo.RightISP, overlap); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, plutoAmidARun(t, n, topo.Left, "--terminate"), 8, "stays blocked")
+	if got := blocked(snap(t)); len(got) != 1 {
+		t.Errorf("blocked: %v", got)
+	}
+	if out, err := n.Whack(topo.Left, "--initiate", "--name", "site"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	expect(t, recoverLeft(t, n), 0)
+	listed, err := n.Whack(topo.Left, "--showstates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sa := range snap(t).SAs {
+		if !strings.Contains(listed, fmt.Sprintf(" esp.%x@", sa.SPI)) {
+			deleteSA(t, sa.Src.String(), sa.Dst.String(), fmt.Sprintf("0x%08x", sa.SPI))
+		}
+	}
+	plutosAgree(t, n, topo.LeftISPB, topo.LeftISPA)
+	if t.Failed() {
+		dumpPlutos(t, n)
+	}
+}
+
+// plutoAmidARun has pluto do something to its connection when the run has moved its Child SA and waits for its check, before pluto is told to follow.
+func plutoAmidARun(t *testing.T, n *topo.Network, by topo.Namespace, does string) topo.Outcome {
+	t.Helper()
+	g := gate{t.TempDir()}
+	cmd := n.OnGateway(topo.Left, "apply", "--yes", plutoPlan(t, n, topo.Left, topo.LeftISPA, topo.LeftISPB, "ike: {follow: reestablish}\n"+g.check()))
+	r := &waved{cmd: cmd, output: new(bytes.Buffer), start: time.Now()}
+	cmd.Stdout, cmd.Stderr = r.output, r.output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	g.reached(t)
+	if out, err := n.Whack(by, does, "--name", "site"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	g.open(t)
+	got := r.end(t)
+	t.Logf("apply:\n%s", got.Output)
+	return got
 }
 
 // TestLibreswanSetsUpWhatIsLost loses an SA in the middle of a transaction.
