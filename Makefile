@@ -58,7 +58,7 @@ test-system: build lab
 
 ## test-ike: every variant of the scenarios with IKE daemons, and of those with neighbours; make test runs the first of each
 test-ike: build lab
-	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 30m -run 'Daemon|Lost|Follow|ChildSAs|ProgramOf|Libreswan|Way|Neighbour|Canary|Outlives' ./test/netns/scenario -args -thorough
+	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 30m -run 'Daemon|Lost|Follow|ChildSAs|ProgramOf|Libreswan|Way|Neighbour|Canary|Outlives|Pluto|Charon' ./test/netns/scenario -args -thorough
 
 ## soak: what make test does a little of, at length: every fault in a run of 100 groups, 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
 soak: soak-matrix soak-random soak-kills
