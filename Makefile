@@ -64,16 +64,14 @@ test-ike: build lab
 soak: soak-matrix soak-random soak-kills
 
 soak-matrix:
-	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestEveryFaultInManyGroups ./rollback -faultgroups 100 -faultdoc testdata/sections/matrix.md
-	$(GO) run -buildvcs=false ./test/netns/bench/publish rollback/testdata/sections docs/soak.md
+	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestEveryFaultInManyGroups ./rollback -faultgroups 100 -update
 
 soak-random:
-	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestRandomFaults ./rollback -faultruns 100000 -faultfrom 1 -faultdoc testdata/sections/random.md
-	$(GO) run -buildvcs=false ./test/netns/bench/publish rollback/testdata/sections docs/soak.md
+	$(GO) test -buildvcs=false -count=1 -v -timeout 3h -run TestRandomFaults ./rollback -faultruns 100000 -faultfrom 1 -update
 
 soak-kills: build lab
-	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run 'TestRecoverBringsEverythingBackAfterKill|TestNothingInTheClear' ./test/netns/crash -args -thorough -crashes 300 -doc testdata/sections/kills.md
-	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/crash/testdata/sections docs/soak.md
+	$(ON_KERNEL) -v -exec '$(IN_DEBIAN)' -timeout 4h -run 'TestRecoverBringsEverythingBackAfterKill|TestNothingInTheClear' ./test/netns/crash -args -thorough -crashes 300 -update
+	$(GO) run -buildvcs=false ./test/section/publish test/netns/crash/testdata/sections docs/soak.md
 
 ## bench: figures of the real kernel, printed and written to docs/benchmarks.md; under half an hour
 BENCH_COMPUTE = XFRM_PLAN_BENCH_HOST="$$(sed -n '/^model name/ {s/.*: //p;q}' /proc/cpuinfo)" $(ON_KERNEL) -run '^$$' -bench Compute -benchtime 3x -timeout 15m \
@@ -81,7 +79,7 @@ BENCH_COMPUTE = XFRM_PLAN_BENCH_HOST="$$(sed -n '/^model name/ {s/.*: //p;q}' /p
 bench: lab
 	$(BENCH_COMPUTE)'
 	$(BENCH_COMPUTE) -cpus 2 -parallel'
-	$(GO) run -buildvcs=false ./test/netns/bench/publish test/netns/bench/testdata/sections docs/benchmarks.md
+	$(GO) run -buildvcs=false ./test/section/publish test/netns/bench/testdata/sections docs/benchmarks.md
 
 ## bench-engine: apply beside its floor and older ways; the machine's clock counts instructions, so that a busy host makes it slow, not wrong
 bench: bench-engine

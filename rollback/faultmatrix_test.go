@@ -3,7 +3,6 @@ package rollback_test
 import (
 	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"runtime"
 	"slices"
@@ -12,11 +11,12 @@ import (
 	"testing"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
 
 var (
-	update = flag.Bool("update", false, "run all of the matrix and write docs/reliability.md")
+	update = flag.Bool("update", false, "put what was run into docs/, and run all of the matrix")
 	whole  = flag.Bool("whole", false, "run all pairs of the matrix, not every 29th, and all of what is to be confirmed")
 )
 
@@ -129,10 +129,17 @@ func TestFaultMatrix(t *testing.T) {
 	})
 	table := ta.String()
 	t.Logf("\n%s", table)
-	if *update && !t.Failed() {
-		if err := os.WriteFile("../docs/reliability.md", []byte(reliability(table)), 0o644); err != nil {
-			t.Error(err)
-		}
+	publish(t, "reliability.md", section.Section{Name: "faults", Text: table})
+}
+
+// publish puts what was run into a document, if -update says so and nothing failed.
+func publish(t *testing.T, document string, s section.Section) {
+	t.Helper()
+	if !*update || t.Failed() {
+		return
+	}
+	if err := section.Publish("../docs/"+document, s); err != nil {
+		t.Error(err)
 	}
 }
 

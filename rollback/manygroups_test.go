@@ -3,9 +3,9 @@ package rollback_test
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 )
 
 var faultGroups = flag.Int("faultgroups", 0, "how many groups TestEveryFaultInManyGroups has; make soak has 100, a quarter of an hour")
@@ -22,15 +22,7 @@ func TestEveryFaultInManyGroups(t *testing.T) {
 	each(t, ta, func(c cell) string { return fmt.Sprintf("%d tunnels\t%s", len(shapes), kind(c.first)) }, cells)
 	text := fmt.Sprintf("%d points in a run of %d groups:\n\n%s", points, len(shapes), ta)
 	t.Log(text)
-	if *faultDoc == "" || t.Failed() {
-		return
-	}
-	if err := os.MkdirAll(filepath.Dir(*faultDoc), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(*faultDoc, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	publish(t, "soak.md", section.Section{Name: "matrix", Text: text})
 }
 
 // inTurn is n tunnels, every second of which is switched in place.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,13 +14,13 @@ import (
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 )
 
 var (
 	faultRuns = flag.Int("faultruns", 150, "how many random runs TestRandomFaults makes; make soak makes 100,000")
 	faultFrom = flag.Uint64("faultfrom", 0, "the seed of its first run, those of the others follow it; 0 picks one")
 	faultSeed = flag.Uint64("faultseed", 0, "repeat this random run only")
-	faultDoc  = flag.String("faultdoc", "", "write what was run to this file, in Markdown")
 )
 
 // TestRandomFaults mixes what the matrix takes one by one: tunnels of every shape, groups side by side, each onError, a fault
@@ -69,15 +67,7 @@ func TestRandomFaults(t *testing.T) {
 	if runs < *faultRuns && !t.Failed() {
 		t.Logf("the time was over before %d runs", *faultRuns)
 	}
-	if *faultDoc == "" || t.Failed() {
-		return
-	}
-	if err := os.MkdirAll(filepath.Dir(*faultDoc), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(*faultDoc, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	publish(t, "soak.md", section.Section{Name: "random", Text: text})
 }
 
 // randomTally counts random runs by the kind of their first fault.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 )
 
 // What a plan may cost. Reading the tables is the kernel's work and can't be had for less, so it is the measure; 600 MiB is what a
@@ -47,7 +49,7 @@ func publish(b *testing.B, all []computed) {
 	fmt.Fprintf(&verdicts, "- for comparison, an SA's share of the raw dump grows by %.2f\n", rawGrowth)
 	fmt.Printf("\n%s\n%s\n", aligned(rows), &verdicts)
 	text := fmt.Sprintf("%s\n\n%s\n%s", measuredOn(b), markdown(rows), &verdicts)
-	if err := (Section{fmt.Sprintf("compute-%d", runtime.NumCPU()), text}).Save(); err != nil {
+	if err := (section.Section{Name: fmt.Sprintf("compute-%d", runtime.NumCPU()), Text: text}).Save(); err != nil {
 		b.Fatal(err)
 	}
 }

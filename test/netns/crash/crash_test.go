@@ -6,19 +6,18 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 )
 
 var (
 	crashes = flag.Int("crashes", 10, "how often the program is killed; make soak kills 300 times")
-	doc     = flag.String("doc", "", "write what was done to this file, in Markdown")
+	update  = flag.Bool("update", false, "leave what was done for docs/soak.md")
 )
 
 // nothingToRecover is how recover says so.
@@ -92,18 +91,10 @@ func TestRecoverBringsEverythingBackAfterKill(t *testing.T) {
 	if amid == 0 {
 		t.Error("no kill found the work half done: they came too early or too late")
 	}
-	if *doc != "" && !t.Failed() {
-		write(t, *doc, text)
-	}
-}
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	if *update && !t.Failed() {
+		if err := (section.Section{Name: "kills", Text: text}).Save(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/bench/engine/result"
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 )
 
 func main() {
@@ -48,18 +48,8 @@ func render(data, docs string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(docs, "benchmarks.md")
-	page, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		page = []byte("# Benchmarks\n")
-	} else if err != nil {
-		return err
-	}
-	if page, err = replaceSection(page, section(m)); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
 	return errors.Join(
-		os.WriteFile(path, page, 0o644),
+		section.Publish(filepath.Join(docs, "benchmarks.md"), engine(m)),
 		os.WriteFile(filepath.Join(docs, "engine.svg"), plot(m.ways), 0o644),
 	)
 }

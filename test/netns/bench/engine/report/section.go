@@ -2,31 +2,14 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/bench/engine/result"
+	"github.com/xfrm-plan/xfrm-plan/test/section"
 )
 
-// The section stands between these; the rest of the page is others'.
-const begin, end = "<!-- engine:begin -->\n", "<!-- engine:end -->\n"
-
-// replaceSection puts text between the markers, or at the end of a page that has none.
-func replaceSection(page, text []byte) ([]byte, error) {
-	before, rest, found := bytes.Cut(page, []byte(begin))
-	var after []byte
-	if found {
-		var closed bool
-		if _, after, closed = bytes.Cut(rest, []byte(end)); !closed {
-			return nil, errors.New("the engine's section has a beginning and no end")
-		}
-	} else {
-		before = append(before, '\n')
-	}
-	return bytes.Join([][]byte{before, []byte(begin), text, []byte(end), after}, nil), nil
-}
-
-func section(m measured) []byte {
+// engine is the section of docs/benchmarks.md.
+func engine(m measured) section.Section {
 	w := new(bytes.Buffer)
 	b := m.ways
 	fmt.Fprintf(w, `## The engine
@@ -61,5 +44,5 @@ benchmark. *(k moved)*: stopped when its time was up; the cost of one is that of
 	targets(w, b)
 	phasesTable(w, b)
 	parallelTable(w, m.parallel)
-	return w.Bytes()
+	return section.Section{Name: "engine", Text: w.String()}
 }

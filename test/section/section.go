@@ -1,4 +1,10 @@
-package bench
+// Package section keeps in the documents what benchmarks and long tests come to. Each figure or table has its place between two lines,
+//
+//	<!-- begin NAME: made by COMMAND -->
+//	<!-- end NAME -->
+//
+// and the rest of the document is written by hand.
+package section
 
 import (
 	"bytes"
@@ -9,17 +15,16 @@ import (
 	"strings"
 )
 
-// Dir is where benchmarks leave their sections, below testdata: that comes back from the lab's machine.
+// Dir is where tests in the lab's machine leave their sections, below testdata: that comes back from there.
 const Dir = "testdata/sections"
 
-// A Section is what one benchmark, or one soak, has to say, in Markdown. docs/benchmarks.md and docs/soak.md have a place for each,
-// between two markers, and are otherwise written by hand.
+// A Section is what one benchmark, or one long test, has to say.
 type Section struct {
 	Name string // in the markers
-	Text string
+	Text string // Markdown
 }
 
-// Save leaves the section for publish.
+// Save leaves the section in Dir, for the command publish.
 func (s Section) Save() error {
 	if err := os.MkdirAll(Dir, 0o755); err != nil {
 		return err
@@ -43,9 +48,23 @@ func Saved(dir string) (all []Section, err error) {
 	return all, nil
 }
 
+// Publish puts sections into the document in this file.
+func Publish(file string, all ...Section) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if text, err = s.In(text); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
 // In returns the document with the section between its markers, in place of what was there.
 func (s Section) In(document []byte) ([]byte, error) {
-	line := regexp.MustCompile(`<!-- begin ` + regexp.QuoteMeta(s.Name) + `: made by make \w+ -->\n`)
+	line := regexp.MustCompile(`<!-- begin ` + regexp.QuoteMeta(s.Name) + `: made by [^\n]+ -->\n`)
 	end := fmt.Sprintf("<!-- end %s -->", s.Name)
 	at := line.FindIndex(document)
 	if at == nil {
