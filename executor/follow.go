@@ -169,14 +169,7 @@ func present(ctx context.Context, d ike.Driver, moves []ike.Move) (now []ike.Chi
 	}
 	for i := range moves {
 		m := &moves[i]
-		if len(m.Old) == 0 {
-			continue
-		}
-		at := slices.IndexFunc(all, func(c ike.ChildSA) bool {
-			return c.Up && c.Local == m.Local && c.Remote == m.Remote && c.Mode == m.Old[0].Mode &&
-				slices.Equal(c.LocalTS, m.Old[0].LocalTS) && slices.Equal(c.RemoteTS, m.Old[0].RemoteTS) &&
-				!slices.ContainsFunc(m.Old, func(o ike.ChildSA) bool { return o.In == c.In })
-		})
+		at := slices.IndexFunc(all, func(c ike.ChildSA) bool { return m.Succeeds(&c) })
 		if at >= 0 {
 			now = append(now, all[at])
 		}
@@ -215,7 +208,7 @@ func (r *run) followBack(gi int) error {
 // nowOf picks what has come of a move.
 func nowOf(now []ike.ChildSA, m *ike.Move) (of []ike.ChildSA) {
 	for i := range now {
-		if now[i].Local == m.Local && now[i].Remote == m.Remote && slices.Equal(now[i].LocalTS, m.Old[0].LocalTS) {
+		if m.Succeeds(&now[i]) {
 			of = append(of, now[i])
 		}
 	}

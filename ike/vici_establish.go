@@ -128,7 +128,7 @@ func (v *VICI) await(ctx context.Context, next *conn, m *Move) (*ChildSA, error)
 	}
 }
 
-// up returns the youngest Child SA of the successor that is up at the new addresses and isn't one of the old ones, or nil.
+// up returns the youngest Child SA of the successor that succeeds the old one, or nil.
 func (v *VICI) up(ctx context.Context, next *conn, m *Move) (*ChildSA, error) {
 	in := vici.NewMessage()
 	if err := in.Set("ike", next.connection); err != nil {
@@ -141,10 +141,7 @@ func (v *VICI) up(ctx context.Context, next *conn, m *Move) (*ChildSA, error) {
 	var found *ChildSA
 	for i := range all {
 		c := &all[i]
-		if c.Connection != next.connection || c.Child != next.child || !c.Up || c.Local != m.Local || c.Remote != m.Remote {
-			continue
-		}
-		if slices.ContainsFunc(m.Old, func(o ChildSA) bool { return o.In == c.In && o.Out == c.Out }) {
+		if c.Connection != next.connection || c.Child != next.child || !m.Succeeds(c) {
 			continue
 		}
 		if found == nil || len(c.ID) > len(found.ID) || len(c.ID) == len(found.ID) && c.ID > found.ID {
