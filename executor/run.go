@@ -35,9 +35,10 @@ type Config struct {
 	IKE *ike.Part // what the daemon has to do; nil is nothing
 
 	OnError     plan.OnError
-	Checks      plan.Checks // those after a wave; Preflight makes those before
-	Parallelism int         // groups at once; 0 is DefaultParallelism
-	Bins        Bins        // of the SPD that the plan was computed from
+	Checks      plan.Checks  // those after a wave
+	Ready       func() error // makes those before it: addresses and routes may go while a run is at work; nil makes none
+	Parallelism int          // groups at once; 0 is DefaultParallelism
+	Bins        Bins         // of the SPD that the plan was computed from
 
 	// Monitor hears of SAs (xfrm.GroupSA, xfrm.GroupExpire) that others set up or delete; the run reads it and does not
 	// close it. With nil nobody looks after what others do between transactions.
@@ -159,7 +160,11 @@ func (r *run) waves(ctx context.Context) error {
 			break
 		}
 		r.event(Event{Kind: WaveStarted, Wave: w.Name, Total: len(w.Groups)})
-		if err := r.wave(ctx, w); err != nil {
+		err := r.ready(w)
+		if err == nil {
+			err = r.wave(ctx, w)
+		}
+		if err != nil {
 			failures = multierror.Append(failures, err)
 			if r.cfg.OnError != plan.OnErrorContinue || errors.Is(err, ErrJournal) {
 				break
@@ -168,6 +173,17 @@ func (r *run) waves(ctx context.Context) error {
 		r.event(Event{Kind: WaveDone, Wave: w.Name})
 	}
 	return joined(failures)
+}
+
+// ready makes the checks before a wave.
+func (r *run) ready(w *plan.Wave) error {
+	if r.cfg.Ready == nil {
+		return nil
+	}
+	if err := r.cfg.Ready(); err != nil {
+		return fmt.Errorf("wave %s was not begun: %w", w.Name, err)
+	}
+	return nil
 }
 
 // rollback undoes the groups that are done, the last one first.
