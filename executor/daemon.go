@@ -4,20 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// companion leads the IKE daemon after what is done in the kernel. The kernel is not its business but for two things: it looks there for what the
-// daemon says it has set up, and it deletes what the daemon does not find any more because it has moved.
+// companion leads the IKE daemon after what is done in the kernel. The kernel is not its business but for three things: it looks there for what the
+// daemon says it has set up, it deletes what the daemon does not find any more because it has moved, and it blocks what the daemon leaves unprotected.
 type companion struct {
 	conn    *xfrm.Conn
 	part    *ike.Part
 	indexes *indexes
 	back    []ike.Move // what the run had it do with the group, if that is being undone
+	told    bool       // to change something
 }
 
 // limit is how long the daemon has for one Child SA.
@@ -57,10 +58,22 @@ func (c *companion) follow(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, er
 	if err := c.takenOver(tx, moves, now); err != nil {
 		return now, err
 	}
-	return now, c.retire(tx, moves, now)
+	return now, c.conclude(tx, moves, now)
+}
+
+// conclude retires what is replaced, and notes that the daemon has followed if that has left the group protected.
+func (c *companion) conclude(tx *Transaction, moves []ike.Move, now []ike.ChildSA) error {
+	if err := c.retire(tx, moves, now); err != nil {
+		return err
+	}
+	if err := c.protected(tx); err != nil { // the daemon has had its hands in the policies
+		return err
+	}
+	return c.note(tx.Name, ike.Followed, moves)
 }
 
 // establish has the daemon set up each Child SA of a group, with its policies: an earlier attempt may have been broken off amid Retire.
+// What it returns goes by the moves, unless the daemon's driver can't tell, which returns none.
 func (c *companion) establish(tx *Transaction, moves []ike.Move) (now []ike.ChildSA, err error) {
 	if now, err = c.setUpEach(moves); err != nil {
 		return now, err
@@ -73,6 +86,7 @@ func (c *companion) establish(tx *Transaction, moves []ike.Move) (now []ike.Chil
 }
 
 func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
+	c.told = true
 	for i := range moves {
 		ctx, cancel := c.limit()
 		up, err := c.part.Driver.Establish(ctx, &moves[i])
@@ -83,7 +97,10 @@ func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
 		if up.In == 0 {
 			continue
 		}
-		if err := c.completeReqid(&up, moves); err != nil {
+		if oneOf(now, &up) {
+			return now, fmt.Errorf("%v has %v for two Child SAs of the group, one of which it has not set up", c.part.Driver, up.String())
+		}
+		if err := c.completeReqid(&up, &moves[i]); err != nil {
 			return now, err
 		}
 		now = append(now, up)
@@ -92,13 +109,12 @@ func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
 }
 
 // completeReqid has the kernel tell the reqid that a daemon doesn't.
-func (c *companion) completeReqid(up *ike.ChildSA, moves []ike.Move) error {
+func (c *companion) completeReqid(up *ike.ChildSA, m *ike.Move) error {
 	if up.Reqid != 0 {
 		return nil
 	}
-	id, mark := inboundOf(up, moves)
 	q := new(query)
-	q.ask(xfrm.GetSA(id, mark), func(a *xfrm.Answer) {
+	q.ask(xfrm.GetSA(inboundAt(up.Local, up, m)), func(a *xfrm.Answer) {
 		if a != nil {
 			up.Reqid = a.SA.Reqid
 		}
@@ -106,164 +122,140 @@ func (c *companion) completeReqid(up *ike.ChildSA, moves []ike.Move) error {
 	return q.run(c.conn)
 }
 
+// oneOf reports whether a Child SA is among others.
+func oneOf(all []ike.ChildSA, c *ike.ChildSA) bool {
+	return slices.ContainsFunc(all, func(o ike.ChildSA) bool { return o.In == c.In && o.Out == c.Out && o.Proto == c.Proto })
+}
+
 // retire has the daemon forget what was replaced and deletes what it leaves behind. By then everything flows through what is new.
 func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA) error {
+	moves, err := c.withRekeyed(moves)
+	if err != nil {
+		return fmt.Errorf("the new Child SA is up; the old one was left, because whether it was re-keyed meanwhile can't be told: %w", err)
+	}
 	if err := c.note(tx.Name, ike.Retiring, moves); err != nil {
 		return err
-	}
-	ctx, cancel := c.limit()
-	defer cancel()
-	var old []ike.ChildSA
-	for i := range moves {
-		old = append(old, moves[i].Old...)
 	}
 	if err := c.shield(tx, now); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one was left, because its policies could not be kept in force meanwhile: %w", err)
 	}
-	told := old
-	if c.shares() { // it takes whole connections down: what it has forgotten of the one that is up is in the kernel alone
-		told = slices.DeleteFunc(slices.Clone(old), func(o ike.ChildSA) bool {
-			return slices.ContainsFunc(now, func(n ike.ChildSA) bool { return n.Connection == o.Connection })
-		})
-	}
-	if err := c.part.Driver.Retire(ctx, told); err != nil {
+	ctx, cancel := c.limit()
+	defer cancel()
+	c.told = true
+	if err := c.part.Driver.Retire(ctx, c.retiring(moves, now)); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one could not be retired: %w", err)
 	}
-	if err := c.deleteReplaced(tx, old); err != nil {
+	if err := c.deleteReplaced(tx, moves); err != nil {
 		return err
 	}
 	if _, err := c.inForce(tx, now); err != nil {
 		return err
 	}
-	if err := c.unshield(tx); err != nil {
-		return err
-	}
-	if err := c.protected(tx); err != nil { // the daemon has had its hands in the policies
-		return err
-	}
-	return c.note(tx.Name, ike.Followed, moves)
+	return c.unshield(tx)
 }
 
-// takenOver waits until what the daemon has set up carries the group's traffic: the kernel has its SAs and policies, and packets come in on
-// them. A tunnel that nothing comes in on, old or new, has nothing to wait for.
-func (c *companion) takenOver(tx *Transaction, moves []ike.Move, now []ike.ChildSA) error {
-	if err := c.protected(tx); err != nil || len(now) == 0 { // a program of the operator's has said that all is done
-		return err
-	}
-	var replaced []xfrm.Request
-	for i := range tx.Moves {
-		if m := &tx.Moves[i]; m.Dir == xfrm.SADirIn {
-			replaced = append(replaced, xfrm.GetSAStatus(m.There.Target(), m.There.TargetMark()))
-		}
-	}
-	deadline := time.Now().Add(c.part.Config.Timeout)
-	var last uint64
-	since := time.Now()
-	for first := true; ; first = false {
-		fresh, err := c.carried(inbound(now, moves), true)
-		if err != nil {
-			return err
-		}
-		stale, err := c.carried(replaced, false)
-		if err != nil {
-			return err
-		}
-		if stale != last || first {
-			last, since = stale, time.Now()
-		}
-		switch {
-		case fresh > 0, time.Since(since) >= quiet:
-			return nil
-		case time.Now().After(deadline):
-			return fmt.Errorf("the new Child SA is up, but after %v the peer still sends through the old one, which was left in place", c.part.Config.Timeout)
-		}
-		time.Sleep(gatePoll)
-	}
-}
-
-// quiet is how long nothing must have come in on the old SAs for a tunnel to count as idle. A peer that has the new ones uses them with its next packet;
-// two seconds are longer than packets are under way.
-const quiet = 2 * time.Second
-
-// inbound asks for the inbound SAs of Child SAs. They have the marks of those that they replace.
-func inbound(now []ike.ChildSA, moves []ike.Move) (reqs []xfrm.Request) {
-	for i := range now {
-		reqs = append(reqs, xfrm.GetSAStatus(inboundOf(&now[i], moves)))
-	}
-	return reqs
-}
-
-func inboundOf(c *ike.ChildSA, moves []ike.Move) (id xfrm.SAID, mark xfrm.Mark) {
+// retiring lists what the daemon is told to forget.
+func (c *companion) retiring(moves []ike.Move, now []ike.ChildSA) (old []ike.ChildSA) {
 	for i := range moves {
-		if k := slices.IndexFunc(moves[i].SAs, func(s ike.SA) bool { return s.Dir == xfrm.SADirIn && s.NewDst == c.Local }); k >= 0 {
-			mark = moves[i].SAs[k].Mark
-		}
+		old = append(old, moves[i].Old...)
 	}
-	return xfrm.SAID{Dst: xfrm.AddressFrom(c.Local), Family: xfrm.FamilyOf(c.Local), SPI: c.In, Proto: c.Proto}, mark
+	if !c.shares() {
+		return old
+	}
+	// It takes whole connections down: what it has forgotten of the one that is up is in the kernel alone.
+	return slices.DeleteFunc(old, func(o ike.ChildSA) bool {
+		return slices.ContainsFunc(now, func(n ike.ChildSA) bool { return n.Connection == o.Connection })
+	})
 }
 
-// carried sums up the packets of SAs. Where all must be there, one that is not is an error.
-func (c *companion) carried(reqs []xfrm.Request, all bool) (packets uint64, err error) {
-	q := new(query)
-	for _, r := range reqs {
-		q.ask(r, func(a *xfrm.Answer) {
-			switch {
-			case a != nil:
-				packets += a.Status.Current.Packets
-			case all && err == nil:
-				err = errors.New("the daemon says that the Child SA is up, and the kernel does not have its inbound SA")
+// withRekeyed adds to what is to be replaced what the daemon has put in its place since, where it believed it to be: it knows of no move, and re-keys at
+// the addresses that it knows.
+func (c *companion) withRekeyed(moves []ike.Move) ([]ike.Move, error) {
+	ctx, cancel := c.limit()
+	defer cancel()
+	has, err := c.part.Driver.ChildSAs(ctx)
+	if errors.Is(err, errors.ErrUnsupported) { // whoever replaces them knows which
+		return moves, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	moves = slices.Clone(moves)
+	for i := range moves {
+		m := &moves[i]
+		m.Old = slices.Clone(m.Old)
+		for j := range has {
+			if rekeyed(m, &has[j]) {
+				m.Old = append(m.Old, has[j])
 			}
-		})
+		}
 	}
-	if failed := q.run(c.conn); failed != nil {
-		return 0, failed
+	return moves, nil
+}
+
+// rekeyed reports whether a Child SA has come of one that is to be replaced without leaving its place. What is at the addresses to come is what replaces it.
+func rekeyed(m *ike.Move, c *ike.ChildSA) bool {
+	if c.Local == m.Local && c.Remote == m.Remote || oneOf(m.Old, c) {
+		return false
 	}
-	return packets, err
+	return slices.ContainsFunc(m.Old, func(o ike.ChildSA) bool {
+		return c.Connection == o.Connection && c.Child == o.Child && c.Local == o.Local && c.Remote == o.Remote && c.Proto == o.Proto &&
+			c.Mode == o.Mode && c.IfIDIn == o.IfIDIn && c.IfIDOut == o.IfIDOut && slices.Equal(c.LocalTS, o.LocalTS) && slices.Equal(c.RemoteTS, o.RemoteTS)
+	})
 }
 
 // protected makes sure that every policy of the group is there in some form that lets nothing through in the clear: the daemon may have rewritten it.
-func (c *companion) protected(tx *Transaction) error {
-	q := new(query)
-	var wrong []error
-	for i := range tx.Policies {
-		want := goal(&tx.Policies[i])
-		q.ask(xfrm.GetPolicyByKey(want), func(a *xfrm.Answer) {
-			if a == nil || !protects(a.Policy) {
-				wrong = append(wrong, fmt.Errorf("policy %v %v is not what protects its traffic any more", want.Dir, want.Sel))
-			}
-		})
+// What is missing is blocked.
+func (c *companion) protected(tx *Transaction) error { return blockMissing(c.conn, tx, c.indexes) }
+
+// left says what it means for a group that is where the transaction has it that its daemon could not be brought along.
+func (c *companion) left(tx *Transaction, err error) error {
+	if err == nil {
+		return nil
 	}
-	if err := q.run(c.conn); err != nil {
-		return err
+	if !errors.Is(err, errBare) {
+		bare := c.protected(tx)
+		if bare == nil {
+			return fmt.Errorf("%w: %w. %s", ErrNotFollowed, err, notFollowedHint)
+		}
+		err = fmt.Errorf("%w; besides: %w", bare, err)
 	}
-	return errors.Join(wrong...)
+	return fmt.Errorf("%v was told to set it up anew: %w. %s", c.part.Driver, err, bareHint)
 }
 
-// deleteReplaced deletes those of the group's SAs that the daemon has retired and that are left all the same: it looked for them where it believed them to be.
+// What to do about it.
+const (
+	notFollowedHint = "Put right what keeps the daemon from it before it re-keys, then `xfrm-plan recover --forward`; `xfrm-plan recover` goes back to the old addresses"
+	bareHint        = "Find out who has taken the policies away, then `xfrm-plan recover --forward` puts them back, and `xfrm-plan recover` goes back to the old addresses"
+)
+
+// deleteReplaced deletes those of the SAs that the daemon has retired that are left all the same: it looked for them where it believed them to be.
 // Nothing else of the group is touched.
-func (c *companion) deleteReplaced(tx *Transaction, old []ike.ChildSA) error {
-	retired := func(id xfrm.SAID) bool {
-		return slices.ContainsFunc(old, func(o ike.ChildSA) bool { return o.Owns(&xfrm.SA{ID: id}) })
-	}
+func (c *companion) deleteReplaced(tx *Transaction, moves []ike.Move) error {
 	q := new(query)
+	var reqs []xfrm.Request
 	places := make([]place, len(tx.Moves))
 	locate(q, tx.Moves, places)
+	for i := range moves {
+		m := &moves[i]
+		for j := range m.Old {
+			if o := &m.Old[j]; !tx.holds(o) {
+				askMoved(q, o, m, func(r xfrm.Request) { reqs = append(reqs, r) })
+			}
+		}
+	}
 	if err := q.run(c.conn); err != nil {
 		return err
 	}
-	var reqs []xfrm.Request
 	for i, at := range places {
 		m := &tx.Moves[i]
 		switch {
-		case !retired(m.There.ID):
+		case !slices.ContainsFunc(moves, func(of ike.Move) bool { return owns(of.Old, m.There.ID) }):
 		case at == there:
 			reqs = append(reqs, xfrm.DeleteSA(m.There.Target(), m.There.TargetMark()))
 		case at == back: // the daemon is about to; it may have been asked a moment ago
 			reqs = append(reqs, xfrm.DeleteSA(m.There.ID, m.There.OldMark))
 		}
-	}
-	if len(reqs) == 0 {
-		return nil
 	}
 	var failed []error
 	for _, err := range c.conn.Do(reqs...) {
@@ -272,4 +264,49 @@ func (c *companion) deleteReplaced(tx *Transaction, old []ike.ChildSA) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// askMoved asks for the SAs of a Child SA that the transaction knows nothing of, at the addresses to which they may have been moved.
+func askMoved(q *query, o *ike.ChildSA, m *ike.Move, remove func(xfrm.Request)) {
+	ask := func(id xfrm.SAID, mark xfrm.Mark) {
+		q.ask(xfrm.GetSAStatus(id, mark), func(a *xfrm.Answer) {
+			if a != nil && o.Owns(&xfrm.SA{ID: id, Reqid: a.Status.Reqid}) {
+				remove(xfrm.DeleteSA(id, mark))
+			}
+		})
+	}
+	if m.Local != o.Local {
+		ask(inboundAt(m.Local, o, m))
+	}
+	if m.Remote != o.Remote {
+		ask(saidOf(m.Remote, o.Out, o.Proto), markOf(m, xfrm.SADirOut))
+	}
+}
+
+// owns reports whether one of some Child SAs has an SA, by its SPI.
+func owns(all []ike.ChildSA, id xfrm.SAID) bool {
+	return slices.ContainsFunc(all, func(c ike.ChildSA) bool { return c.Owns(&xfrm.SA{ID: id}) })
+}
+
+// holds reports whether a Child SA's SAs are among those that the transaction moves.
+func (t *Transaction) holds(c *ike.ChildSA) bool {
+	return slices.ContainsFunc(t.Moves, func(m Move) bool { return c.Owns(&xfrm.SA{ID: m.There.ID}) })
+}
+
+// inboundAt is where the inbound SA of a Child SA is if that is at a local address. It has the mark of those that it replaces.
+func inboundAt(local netip.Addr, c *ike.ChildSA, m *ike.Move) (xfrm.SAID, xfrm.Mark) {
+	return saidOf(local, c.In, c.Proto), markOf(m, xfrm.SADirIn)
+}
+
+func saidOf(dst netip.Addr, spi xfrm.SPI, proto xfrm.Proto) xfrm.SAID {
+	return xfrm.SAID{Dst: xfrm.AddressFrom(dst), Family: xfrm.FamilyOf(dst), SPI: spi, Proto: proto}
+}
+
+func markOf(m *ike.Move, dir xfrm.SADir) xfrm.Mark {
+	for i := range m.SAs {
+		if m.SAs[i].Dir == dir {
+			return m.SAs[i].Mark
+		}
+	}
+	return xfrm.Mark{}
 }

@@ -29,6 +29,8 @@ type daemon struct {
 	children []ike.ChildSA
 	told     []string
 	fail     map[string]error // of Establish, by group
+	failOf   map[string]error // of Establish, by Child SA
+	idle     map[string]bool  // Child SAs that the peer doesn't use at once
 	blocked  func() int       // counts blocks
 	open     int              // Child SAs that were set up for a lost one without a block
 	dies     string           // where the program that asks is killed
@@ -80,6 +82,9 @@ func (d *daemon) establish(_ context.Context, m *ike.Move) (ike.ChildSA, error) 
 	if err := d.fail[m.Group]; err != nil {
 		return ike.ChildSA{}, err
 	}
+	if err := d.failOf[m.Old[0].Child]; err != nil {
+		return ike.ChildSA{}, err
+	}
 	if m.Lost && d.blocked() == 0 {
 		d.open++
 	}
@@ -111,7 +116,9 @@ func (d *daemon) install(like ike.ChildSA, local netip.Addr) ike.ChildSA {
 	if err := errors.Join(c.Do(reqs...)...); err != nil {
 		d.t.Error(err)
 	}
-	d.k.Receive(xfrmtest.Arrival{Outer: &n.In.ID, Inner: xfrmtest.Packet{}}) // the peer uses it at once
+	if !d.idle[like.Child] {
+		d.k.Receive(xfrmtest.Arrival{Outer: &n.In.ID, Inner: xfrmtest.Packet{}}) // the peer uses it at once
+	}
 	child.Connection, child.Local, child.In, child.Out = "new", local, n.In.ID.SPI, n.Out.ID.SPI
 	if d.sharing != nil && local == d.sharing.first {
 		child.Connection = "old" // each connection has its own addresses

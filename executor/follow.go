@@ -17,13 +17,13 @@ import (
 // daemonAtOnce is how many groups a daemon is asked to set up at a time: it spends most of that time waiting for the peer.
 const daemonAtOnce = 8
 
-// ErrNotFollowed means that a group has moved and its daemon could not be brought to follow. Traffic flows, so that nothing is undone for it.
-var ErrNotFollowed = errors.New("its SAs are at the new addresses and carry traffic, but the IKE daemon is not")
+// ErrNotFollowed means that a group is settled in the kernel and its daemon could not be brought along. Traffic flows, so that nothing is undone for it.
+var ErrNotFollowed = errors.New("the IKE daemon is not where it should be")
 
-// followed is what the daemon has of a group at the new addresses.
+// followed says of a group that its daemon was told of the new addresses.
 type followed struct {
-	now  []ike.ChildSA
-	lost bool // what it had before is not in the kernel any more
+	lost   bool  // what it had before is not in the kernel any more
+	failed error // what kept one that the peer has moved from being done
 }
 
 // moves is the daemon's part in a group, none for a group that isn't its.
@@ -34,7 +34,7 @@ func (r *run) moves(gi int) []ike.Move {
 	return r.cfg.IKE.Moves[gi]
 }
 
-// has notes what the daemon has of a group at the new addresses.
+// has notes that the daemon was told of a group's new addresses, or with nil that it is back.
 func (r *run) has(gi int, f *followed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,41 +75,76 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 	var workers errgroup.Group
 	workers.SetLimit(daemonAtOnce)
 	for _, gi := range w.Groups {
-		if r.outcome(gi) != Done || len(r.moves(gi)) == 0 || r.daemon[gi] != nil {
+		lead := func() error { return r.lead(ctx, gi) }
+		switch {
+		case r.daemon[gi] != nil:
+			lead = func() error { return r.daemon[gi].failed }
+		case r.outcome(gi) != Done:
+			continue
+		case gi >= len(r.cfg.IKE.Moves):
+			lead = func() error { return r.stray(gi) }
+		case len(r.moves(gi)) == 0:
 			continue
 		}
 		workers.Go(func() error {
-			tx := &r.txs[gi]
-			r.mu.Lock()
-			r.led[gi] = true
-			r.mu.Unlock()
-			var now []ike.ChildSA
-			err := ErrInterrupted
-			switch {
-			case ctx.Err() == nil:
-				now, err = r.companion().follow(tx, r.moves(gi))
-			case r.cfg.OnError == plan.OnErrorRollback:
-				return nil
-			}
-			if err != nil {
+			if err := lead(); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				if errors.Is(err, ErrJournal) {
-					r.has(gi, &followed{now: now})
-					failed = append(failed, fmt.Errorf("%s: %w", tx.Name, err))
-					return nil
-				}
-				r.notFollowed(gi, err)
-				failed = append(failed, fmt.Errorf("%s: %w: %w", tx.Name, ErrNotFollowed, err))
-				return nil
+				failed = append(failed, fmt.Errorf("%s: %w", r.txs[gi].Name, err))
 			}
-			r.has(gi, &followed{now: now})
-			r.event(Event{Kind: GroupFollowed, Group: tx.Name, Text: fmt.Sprintf("%v has set it up at the new addresses%s", r.cfg.IKE.Driver, named(now))})
 			return nil
 		})
 	}
 	_ = workers.Wait() // the workers' errors are in failed
 	return errors.Join(failed...)
+}
+
+// lead has the daemon follow a group that has moved.
+func (r *run) lead(ctx context.Context, gi int) error {
+	tx := &r.txs[gi]
+	r.mu.Lock()
+	r.led[gi] = true
+	r.mu.Unlock()
+	c := r.companion()
+	var now []ike.ChildSA
+	err := ErrInterrupted
+	switch {
+	case ctx.Err() == nil:
+		now, err = c.follow(tx, r.moves(gi))
+	case r.cfg.OnError == plan.OnErrorRollback:
+		return nil
+	}
+	if c.told {
+		r.has(gi, new(followed))
+	}
+	switch {
+	case err == nil:
+		r.event(Event{Kind: GroupFollowed, Group: tx.Name, Text: fmt.Sprintf("%v has set it up at the new addresses%s", r.cfg.IKE.Driver, named(now))})
+	case !errors.Is(err, ErrJournal): // else it is undone with the others
+		err = c.left(tx, err)
+		r.end(gi, Done, settled{}, err, time.Time{}, 0)
+	}
+	return err
+}
+
+// stray ends a straggler: what its daemon has set up at the old addresses when everything was to be at the new ones moves in the kernel alone.
+func (r *run) stray(gi int) error {
+	c := r.companion()
+	ctx, cancel := c.limit()
+	defer cancel()
+	has, err := c.part.Driver.ChildSAs(ctx)
+	tx := &r.txs[gi]
+	switch at := slices.IndexFunc(has, func(s ike.ChildSA) bool { return tx.holds(&s) }); {
+	case errors.Is(err, ike.ErrAbsent), err == nil && at < 0:
+		return nil
+	case err != nil:
+		err = fmt.Errorf("it came up at the old addresses while the run was at work, and whether %v has it there can't be told: %w", c.part.Driver, err)
+	default:
+		err = fmt.Errorf("%v set up %v at the old addresses while the run was at work, and has it there: set it up at the new ones by hand, and end the old one", c.part.Driver, &has[at])
+	}
+	err = c.left(tx, err)
+	r.end(gi, Done, settled{}, err, time.Time{}, 0)
+	return err
 }
 
 func named(now []ike.ChildSA) (s string) {
@@ -119,15 +154,6 @@ func named(now []ike.ChildSA) (s string) {
 	return s
 }
 
-// notFollowed notes that the kernel is where it should be and the daemon isn't.
-func (r *run) notFollowed(gi int, err error) {
-	r.cfg.Journal.Settled(r.txs[gi].Name, NotFollowed)
-	r.event(Event{Kind: GroupNotFollowed, Group: r.txs[gi].Name, Text: fmt.Sprintf("%v. %s", err, notFollowedHint)})
-}
-
-// notFollowedHint is what to do about it.
-const notFollowedHint = "Put right what keeps the daemon from it before it re-keys, then `xfrm-plan recover --forward`; `xfrm-plan recover` goes back to the old addresses"
-
 // adopt sees to a group whose daemon was faster: the peer has moved, and has had it set up at the new addresses. What is left of the old one
 // goes. It reports whether that was so.
 func (r *run) adopt(gi int) bool {
@@ -135,82 +161,57 @@ func (r *run) adopt(gi int) bool {
 	if len(moves) == 0 || !r.cfg.IKE.Follow {
 		return false
 	}
-	c := r.companion()
-	ctx, cancel := c.limit()
-	defer cancel()
-	now, err := present(ctx, c.part.Driver, moves)
-	if err != nil || len(now) != len(moves) {
+	c, tx := r.companion(), &r.txs[gi]
+	now, all := c.successors(moves)
+	if !all {
 		return false
 	}
-	tx := &r.txs[gi]
-	for i := range now {
-		if c.completeReqid(&now[i], moves) != nil {
-			return false
-		}
+	_, err := c.inForce(tx, now)
+	if err == nil {
+		err = c.takenOver(tx, moves, now)
 	}
-	if _, err := c.inForce(tx, now); err != nil || c.protected(tx) != nil {
+	if err != nil && !errors.Is(err, errBare) {
+		r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("the peer was faster, and the group was left alone: %v", err)})
 		return false
 	}
 	r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("the peer was faster: %v has it at the new addresses already%s", c.part.Driver, named(now))})
-	if err := c.retire(tx, moves, now); err != nil {
-		r.notFollowed(gi, err)
-		return true
+	var got settled
+	if err == nil {
+		err = c.conclude(tx, moves, now)
 	}
-	r.has(gi, &followed{now: now})
-	r.end(gi, Done, settled{}, nil, time.Time{}, 0)
+	if err == nil {
+		got, err = c.settleAround(tx, now)
+	} else {
+		err = c.left(tx, err)
+	}
+	r.has(gi, &followed{failed: err})
+	r.end(gi, Done, got, err, time.Time{}, 0)
 	return true
 }
 
-// present lists what a daemon has at the new addresses of a group's Child SAs already, one for each.
-func present(ctx context.Context, d ike.Driver, moves []ike.Move) (now []ike.ChildSA, err error) {
-	all, err := d.ChildSAs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i := range moves {
-		m := &moves[i]
-		at := slices.IndexFunc(all, func(c ike.ChildSA) bool { return m.Succeeds(&c) })
-		if at >= 0 {
-			now = append(now, all[at])
-		}
-	}
-	return now, nil
-}
-
-// followBack has the daemon set a group up at the old addresses again. The kernel can't move it back: its SAs are new ones, which the daemon
-// knows at the new addresses.
+// followBack undoes a group whose daemon was told to follow.
 func (r *run) followBack(gi int) error {
-	was := r.daemon[gi]
-	moves := r.moves(gi)
-	back := make([]ike.Move, len(moves))
+	moves := slices.Clone(r.moves(gi))
 	for i := range moves {
-		m := moves[i]
-		m.Lost = was.lost
-		back[i] = m.Back(nowOf(was.now, &m))
-		back[i].Lost = false
+		moves[i].Lost = r.daemon[gi].lost
 	}
-	reversed := r.txs[gi].Reversed()
 	part := *r.cfg.IKE
 	part.Note = func(n ...ike.Note) error {
 		_ = r.cfg.IKE.Note(n...) // a journal that is dead keeps nobody from undoing what can be undone
 		return nil
 	}
-	now, err := (&companion{conn: r.cfg.Conn, part: &part, indexes: &r.indexes, back: moves}).follow(&reversed, back)
+	c := r.companion()
+	c.part = &part
+	reversed := r.txs[gi].Reversed()
+	got, err := c.goBack(&reversed, moves, &sad{conn: r.cfg.Conn})
+	var span time.Duration
+	if !got.began.IsZero() {
+		span = time.Since(got.began)
+	}
+	r.end(gi, Undone, got, err, got.began, span)
 	if err != nil {
-		r.notFollowed(gi, fmt.Errorf("the run was to be undone, and the daemon could not be brought back to the old addresses: %w", err))
-		return err
+		return fmt.Errorf("it could not be undone: %w", err)
 	}
 	r.has(gi, nil)
-	r.end(gi, Undone, settled{notes: []string{fmt.Sprintf("%v has set it up at the old addresses anew%s", r.cfg.IKE.Driver, named(now))}}, nil, time.Time{}, 0)
 	return nil
-}
-
-// nowOf picks what has come of a move.
-func nowOf(now []ike.ChildSA, m *ike.Move) (of []ike.ChildSA) {
-	for i := range now {
-		if m.Succeeds(&now[i]) {
-			of = append(of, now[i])
-		}
-	}
-	return of
 }

@@ -35,15 +35,19 @@ func (r *run) reestablish(gi int, a *attempt, failed error) error {
 		moves[i].Lost = true
 	}
 	now, got, err := r.setUpLost(tx, moves)
-	if err != nil {
+	switch {
+	case err == nil:
+		r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("an SA was lost, and %v has set the Child SA up again at the new addresses%s", r.cfg.IKE.Driver, named(now))})
+	case now == nil:
 		err = fmt.Errorf("it has lost an SA and could not be set up again: %w. %s", err, lostHint)
-		r.end(gi, Done, got, err, a.blockedAt, time.Since(a.blockedAt))
-		return err
+	default:
+		err = fmt.Errorf("it had lost an SA and was set up again: %w", err)
 	}
-	r.has(gi, &followed{now: now, lost: true})
-	r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("an SA was lost, and %v has set the Child SA up again at the new addresses%s", r.cfg.IKE.Driver, named(now))})
-	r.end(gi, Done, got, nil, a.blockedAt, time.Since(a.blockedAt))
-	return nil
+	if now != nil {
+		r.has(gi, &followed{lost: true})
+	}
+	r.end(gi, Done, got, err, a.blockedAt, time.Since(a.blockedAt))
+	return err
 }
 
 // lostHint is what to do about a tunnel that stays blocked.
@@ -58,19 +62,19 @@ func (r *run) setUpLost(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, settl
 	if err := errors.Join(s.read(), s.cover()); err != nil {
 		return nil, settled{}, err
 	}
-	return c.setUp(tx, moves, &r.indexes)
+	return c.setUp(tx, moves)
 }
 
-// setUp has the daemon set up what was lost and settles what is around it: the SAs and policies that are there now count, and the blocks go.
-func (c *companion) setUp(tx *Transaction, moves []ike.Move, x *indexes) ([]ike.ChildSA, settled, error) {
+// setUp has the daemon set up what was lost and unblocks it. It returns what the daemon has then, nil if it stays blocked. That the old one could not be
+// retired blocks nothing.
+func (c *companion) setUp(tx *Transaction, moves []ike.Move) ([]ike.ChildSA, settled, error) {
 	now, err := c.establish(tx, moves)
 	if err != nil {
 		return nil, settled{}, err
 	}
-	s := &settlement{conn: c.conn, tx: tx, indexes: x, sad: &sad{conn: c.conn}, anew: now}
-	got, err := s.run()
+	got, err := c.settleAround(tx, now)
 	if err != nil {
 		return nil, got, err
 	}
-	return now, got, c.retire(tx, moves, now)
+	return append([]ike.ChildSA{}, now...), got, c.left(tx, c.conclude(tx, moves, now))
 }
