@@ -18,7 +18,7 @@ import (
 const daemonAtOnce = 8
 
 // ErrNotFollowed means that a group is settled in the kernel and its daemon could not be brought along. Traffic flows, so that nothing is undone for it.
-var ErrNotFollowed = errors.New("the IKE daemon is not where it should be")
+var ErrNotFollowed = errors.New("its IKE daemon was left behind")
 
 // followed says of a group that its daemon was told of the new addresses.
 type followed struct {

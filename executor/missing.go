@@ -13,57 +13,86 @@ var errBare = errors.New("policies that protect its traffic are gone, and it is 
 // blockMissing puts tagged blocks where a transaction's policies should protect something and nothing does, in every direction: what comes in in the
 // clear would pass as well. It returns nil if nothing is missing, and errBare otherwise. A tagged copy of a policy counts as the policy.
 func blockMissing(conn *xfrm.Conn, tx *Transaction, x *indexes) error {
-	q := new(query)
-	var gone []string
-	var reqs []xfrm.Request
-	for i := range tx.Policies {
-		want := goal(&tx.Policies[i])
-		if !protects(want) {
-			continue
-		}
-		var got *xfrm.Policy
-		q.ask(xfrm.GetPolicyByKey(want), func(a *xfrm.Answer) {
-			if a != nil {
-				got = a.Policy
-			}
-		})
-		tagged := *want
-		tagged.Sel = want.Sel.Tagged(xfrm.Tag)
-		q.ask(xfrm.GetPolicyByKey(&tagged), func(a *xfrm.Answer) {
-			covered := a != nil && protects(a.Policy)
-			switch {
-			case protects(got) && !blockedInPlace(got), covered && a.Policy.Action != xfrm.Block:
-				return
-			case !covered && !protects(got):
-				reqs = append(reqs, blockOver(want, got, x))
-			}
-			gone = append(gone, fmt.Sprintf("policy %v %v", want.Dir, want.Sel))
-		})
-	}
-	if err := q.run(conn); err != nil || len(gone) == 0 {
+	missing, err := missingOf(conn, tx)
+	if err != nil || len(missing) == 0 {
 		return err
 	}
-	err := fmt.Errorf("%w: %d of them, the first %s", errBare, len(gone), gone[0])
+	var reqs []xfrm.Request
+	for _, m := range missing {
+		if !m.blocked {
+			reqs = append(reqs, m.block(x))
+		}
+	}
+	err = fmt.Errorf("%w: %d of them, the first policy %v %v", errBare, len(missing), missing[0].want.Dir, missing[0].want.Sel)
 	if failed := refusals(conn.Do(reqs...)); failed != nil {
 		return fmt.Errorf("%w; some could not be blocked, and NOTHING PROTECTS THEIR TRAFFIC: %w", err, failed)
 	}
 	return err
 }
 
-// blockOver blocks what a policy should protect. There is none there, or one that lets it pass.
-func blockOver(want, got *xfrm.Policy, x *indexes) xfrm.Request {
-	if got != nil {
-		want = got
+// missingPolicy is one that should protect something and doesn't.
+type missingPolicy struct {
+	want    *xfrm.Policy
+	got     *xfrm.Policy // what lets its traffic pass in its place, or is its block; nil if there is none
+	blocked bool
+}
+
+func missingOf(conn *xfrm.Conn, tx *Transaction) (missing []missingPolicy, err error) {
+	q := new(query)
+	for i := range tx.Policies {
+		want := goal(&tx.Policies[i])
+		if !protects(want) {
+			continue
+		}
+		q.ask(xfrm.GetPolicyByKey(want), func(a *xfrm.Answer) {
+			switch {
+			case a == nil:
+				missing = append(missing, missingPolicy{want: want})
+			case !protects(a.Policy), blockedInPlace(a.Policy):
+				missing = append(missing, missingPolicy{want, a.Policy, protects(a.Policy)})
+			}
+		})
+	}
+	if err := q.run(conn); err != nil {
+		return nil, err
+	}
+	copied := make([]bool, len(missing))
+	q = new(query)
+	for i := range missing {
+		tagged := *missing[i].want
+		tagged.Sel = tagged.Sel.Tagged(xfrm.Tag)
+		q.ask(xfrm.GetPolicyByKey(&tagged), func(a *xfrm.Answer) {
+			if a != nil && protects(a.Policy) {
+				missing[i].blocked = true
+				copied[i] = a.Policy.Action != xfrm.Block
+			}
+		})
+	}
+	err = q.run(conn)
+	var bare []missingPolicy
+	for i := range missing {
+		if !copied[i] {
+			bare = append(bare, missing[i])
+		}
+	}
+	return bare, err
+}
+
+// block blocks what the policy should protect.
+func (m *missingPolicy) block(x *indexes) xfrm.Request {
+	over := m.want
+	if m.got != nil {
+		over = m.got
 	}
 	switch {
-	case want.Priority != 0:
-		b := block(want, x.next(want.Dir))
+	case over.Priority != 0:
+		b := block(over, x.next(over.Dir))
 		return xfrm.NewPolicy(&b)
-	case got != nil:
-		b := blockInPlace(got)
+	case m.got != nil:
+		b := blockInPlace(over)
 		return xfrm.UpdatePolicy(&b)
 	default: // one that its owner puts back in this instant is not to be replaced
-		b := blockInPlace(want)
+		b := blockInPlace(over)
 		return xfrm.NewPolicy(&b)
 	}
 }

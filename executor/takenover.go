@@ -17,16 +17,17 @@ const quiet = 2 * time.Second
 // A Child SA that nothing comes in on, old or new, has nothing to wait for; nor has one that was there before the run, which its peer turns to when the
 // other one goes.
 func (c *companion) takenOver(tx *Transaction, moves []ike.Move, now []ike.ChildSA) error {
-	moves, err := c.withRekeyed(moves)
-	if err != nil {
+	if err := c.protected(tx); err != nil {
 		return err
 	}
-	var waiting []*handover
-	for i := range now { // none if a program of the operator's has said that all is done
-		if !tx.holds(&now[i]) {
-			waiting = append(waiting, handoverTo(&now[i], &moves[i]))
-		}
+	waiting, err := c.still(handovers(tx, moves, now))
+	if err != nil || len(waiting) == 0 { // all is in use, or a program of the operator's has said that all is done
+		return err
 	}
+	if moves, err = c.withRekeyed(moves); err != nil {
+		return err
+	}
+	waiting = handovers(tx, moves, now)
 	for deadline := time.Now().Add(c.part.Config.Timeout); ; time.Sleep(gatePoll) {
 		if err := c.protected(tx); err != nil {
 			return err
@@ -38,6 +39,15 @@ func (c *companion) takenOver(tx *Transaction, moves []ike.Move, now []ike.Child
 			return fmt.Errorf("the new Child SA %v is up, but after %v the peer still sends through the old one, which was left in place", waiting[0].now, c.part.Config.Timeout)
 		}
 	}
+}
+
+func handovers(tx *Transaction, moves []ike.Move, now []ike.ChildSA) (all []*handover) {
+	for i := range now {
+		if !tx.holds(&now[i]) {
+			all = append(all, handoverTo(&now[i], &moves[i]))
+		}
+	}
+	return all
 }
 
 // handover is a Child SA that is to carry what others carry.
