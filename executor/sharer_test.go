@@ -9,6 +9,7 @@ import (
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/ike"
+	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
@@ -139,5 +140,27 @@ func TestDaemonThatTakesItsPoliciesAlong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// unwilling is a daemon that doesn't put back the policies that it has taken away.
+type unwilling struct{ sharer }
+
+func (unwilling) Renew(context.Context, ike.ChildSA) error { return errNoPeer }
+
+// TestCopiesThatStandInForPoliciesAreNoReasonToBlock: the daemon has taken its policies away for good, and traffic flows under their copies.
+func TestCopiesThatStandInForPoliciesAreNoReasonToBlock(t *testing.T) {
+	b := newBench(t, 1, nil)
+	b.cfg.OnError = plan.OnErrorStop
+	d := owned(t, b, true, false)
+	share(b, d)
+	b.cfg.IKE.Driver = unwilling{sharer{d}}
+	r, err := executor.Run(t.Context(), b.plan, b.cfg)
+	if !errors.Is(err, executor.ErrNotFollowed) || b.outcomes(r) != "not-followed" || b.blocks() != 0 || b.tagged() != 6 || len(d.sharing.exposed) != 0 {
+		t.Errorf("%v, %s: %d blocks, %d tagged, exposed %v", err, b.outcomes(r), b.blocks(), b.tagged(), d.sharing.exposed)
+	}
+	b.cfg.IKE.Driver = sharer{d}
+	if r, err = settleAs(t, b, executor.Done); err != nil || r.Unsettled() != 0 || b.tagged() != 0 {
+		t.Errorf("recover: %v, %s, %d tagged", err, b.outcomes(r), b.tagged())
 	}
 }
