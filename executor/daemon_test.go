@@ -37,6 +37,7 @@ type daemon struct {
 	die      func()
 	began    func() // when it is first told to establish something; nil is nothing
 	sharing  *sharing
+	shape    func(*xfrmtest.ChildSA) // changes what it sets up; nil leaves it
 }
 
 func (d *daemon) String() string { return "the daemon" }
@@ -106,6 +107,9 @@ func (d *daemon) install(like ike.ChildSA, local netip.Addr) ike.ChildSA {
 	child := like
 	if d.sharing != nil {
 		d.sharing.another(&n, &child)
+	}
+	if d.shape != nil {
+		d.shape(&n)
 	}
 	c := d.k.Dial()
 	defer c.Close()

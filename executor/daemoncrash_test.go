@@ -36,8 +36,8 @@ func TestKilledWhileTheDaemonIsTold(t *testing.T) {
 	}
 }
 
-// killed is a bench whose run was killed.
-func killed(t *testing.T, lost, shares bool, at string) (*bench, *daemon) {
+// killed is a bench, prepared as wanted, whose run was killed.
+func killed(t *testing.T, lost, shares bool, at string, prepare ...func(*bench, *daemon)) (*bench, *daemon) {
 	t.Helper()
 	b := newBench(t, 1, nil)
 	fault := func(xfrmtest.At) xfrmtest.Effect { return xfrmtest.Effect{} }
@@ -49,6 +49,9 @@ func killed(t *testing.T, lost, shares bool, at string) (*bench, *daemon) {
 	d := owned(t, b, !lost, lost)
 	if shares {
 		share(b, d)
+	}
+	for _, f := range prepare {
+		f(b, d)
 	}
 	note := b.cfg.IKE.Note
 	b.cfg.IKE.Note = func(n ...ike.Note) error {
@@ -105,6 +108,55 @@ func finishKilled(t *testing.T, b *bench, d *daemon, towards executor.Outcome) {
 	for _, p := range b.k.Snapshot().Policies {
 		if len(p.Templates) != 1 || p.Templates[0].SrcIP().String() != where && p.Templates[0].DstIP().String() != where {
 			t.Errorf("policy %v %v is not at %s", p.Dir, p.Sel, where)
+		}
+	}
+}
+
+// TestKilledWhileTheDaemonOfHostsIsTold is about policies whose selectors are the hosts' addresses: those at the old ones are others than those at the new ones,
+// and the daemon puts none back that it has not taken away.
+func TestKilledWhileTheDaemonOfHostsIsTold(t *testing.T) {
+	for _, at := range []string{"before establishing", "after establishing", "before retiring", "after retiring"} {
+		for _, towards := range []executor.Outcome{executor.Done, executor.Undone} {
+			t.Run(fmt.Sprintf("%s, %s", at, towards), func(t *testing.T) {
+				b, d := killed(t, false, false, at, renumberSelectors)
+				finishKilled(t, b, d, towards)
+				finishKilled(t, b, d, towards)
+				for i := range b.plan.Groups[0].Policies {
+					pc := &b.plan.Groups[0].Policies[i]
+					want, gone := pc.New, pc.Old
+					if towards == executor.Undone {
+						want, gone = gone, want
+					}
+					has := func(p *xfrm.Policy) bool {
+						return slices.ContainsFunc(b.k.Snapshot().Policies, func(q *xfrm.Policy) bool { return q.SameKey(p) })
+					}
+					if !has(want) || has(gone) {
+						t.Errorf("policy %v %v: %v, %v: %v", want.Dir, want.Sel, has(want), gone.Sel, has(gone))
+					}
+				}
+			})
+		}
+	}
+}
+
+// renumberSelectors has the plan's new policies, and those of its daemon at the new addresses, be over other packets.
+func renumberSelectors(b *bench, d *daemon) {
+	others := xfrmtest.ChildSAs(xfrmtest.Tunnels{N: 1, First: 50, Local: newLocal, Remote: b.tunnels[0].Out.ID.DstIP(), Dir: true})[0].Policies
+	changes := b.plan.Groups[0].Policies
+	for i := range changes {
+		for j := range others {
+			if changes[i].Old.SameKey(&b.tunnels[0].Policies[j]) {
+				renumbered := *changes[i].New
+				renumbered.Sel = others[j].Sel
+				changes[i].New = &renumbered
+			}
+		}
+	}
+	d.shape = func(n *xfrmtest.ChildSA) {
+		for j := range n.Policies {
+			if n.In.ID.DstIP() == newLocal {
+				n.Policies[j].Sel = others[j].Sel
+			}
 		}
 	}
 }
