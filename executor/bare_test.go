@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -173,5 +174,51 @@ func TestParallelGroupsAreComputedAgain(t *testing.T) {
 	})
 	if r, err := executor.Run(t.Context(), b.plan, b.cfg); err != nil || r.Count(executor.Done) != n {
 		t.Errorf("%v, %s", err, b.outcomes(r))
+	}
+}
+
+// TestRecoveryPutsBackWhatWasDeletedMeanwhile: between a crash and recovery somebody may delete a policy of a tunnel that has moved, or of one that the run
+// never came to. Either way its SAs are there, and nothing protects its traffic.
+func TestRecoveryPutsBackWhatWasDeletedMeanwhile(t *testing.T) {
+	for _, towards := range []executor.Outcome{executor.Done, executor.Undone} {
+		for moves := range 3 { // of two tunnels
+			for _, dir := range []xfrm.Dir{xfrm.DirOut, xfrm.DirIn} {
+				b := newBench(t, 2, nil, inTwoWaves(0)...)
+				ctx, stop := context.WithCancel(t.Context())
+				b.cfg.OnError = plan.OnErrorStop
+				done := 0
+				b.cfg.Emit = func(e executor.Event) {
+					if e.Kind == executor.GroupDone {
+						done++
+					}
+					if done == moves {
+						stop()
+					}
+				}
+				if moves == 0 {
+					stop()
+				}
+				_, _ = executor.Run(ctx, b.plan, b.cfg)
+				c := b.k.Dial()
+				for i := range 2 {
+					for _, p := range policiesOf(b, i) {
+						if p.Dir == dir {
+							_ = c.Do(xfrm.DeletePolicy(p))
+						}
+					}
+				}
+				c.Close()
+				b.cfg.Emit = func(executor.Event) {}
+				r, err := executor.Finish(t.Context(), b.transactions(), towards, b.cfg)
+				for i := range 2 {
+					out := b.k.Send(xfrmtest.Example(&b.tunnels[i].Policies[0].Sel))
+					in := b.k.Receive(xfrmtest.Arrival{Inner: xfrmtest.Example(&b.tunnels[i].Policies[1].Sel)})
+					if err != nil || out.Fate != xfrmtest.Protected || in.Fate != xfrmtest.Dropped {
+						t.Errorf("%s, %d moved, %v policies deleted: tunnel %d, reported %s, at %s: outbound %v, cleartext inbound %v: %v",
+							towards, moves, dir, i, r.Groups[i].Outcome, b.at(i), out.Fate, in.Fate, err)
+					}
+				}
+			}
+		}
 	}
 }
