@@ -222,3 +222,29 @@ func TestRecoveryPutsBackWhatWasDeletedMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// TestFollowedGroupIsLookedAfter: what its daemon has set up anew loses its policies like anything else when the SPD is flushed.
+func TestFollowedGroupIsLookedAfter(t *testing.T) {
+	for _, onError := range []plan.OnError{plan.OnErrorRollback, plan.OnErrorStop, plan.OnErrorContinue} {
+		b := newBench(t, 3, nil, inTwoWaves(time.Hour)...)
+		b.cfg.OnError = onError
+		owned(t, b, true, false)
+		watched(t, b, func() {
+			if err := b.k.FlushPolicies(); err != nil {
+				t.Error(err)
+			}
+		})
+		r, err := executor.Run(t.Context(), b.plan, b.cfg)
+		if !errors.Is(err, executor.ErrUnprotected) {
+			t.Errorf("%s: %v", onError, err)
+		}
+		for i := range 3 {
+			out := b.k.Send(xfrmtest.Example(&b.tunnels[i].Policies[0].Sel))
+			in := b.k.Receive(xfrmtest.Arrival{Inner: xfrmtest.Example(&b.tunnels[i].Policies[1].Sel)})
+			if out.Fate != xfrmtest.Protected || in.Fate != xfrmtest.Dropped || b.tagged() != 0 {
+				t.Errorf("%s: tunnel %d, reported %s, at %s: outbound %v, cleartext inbound %v, %d tagged are left: %v",
+					onError, i, r.Groups[i].Outcome, b.at(i), out.Fate, in.Fate, b.tagged(), err)
+			}
+		}
+	}
+}
