@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -22,12 +23,13 @@ const againRounds = 3
 // computed is a plan that was computed while the run was at work, and what its groups are found by.
 type computed struct {
 	plan     *plan.Plan
+	part     *ike.Part
 	byPolicy map[xfrm.Key]int
 	byName   map[string]int
 }
 
-func index(p *plan.Plan) *computed {
-	c := &computed{plan: p, byPolicy: make(map[xfrm.Key]int), byName: make(map[string]int, len(p.Groups))}
+func index(p *plan.Plan, part *ike.Part) *computed {
+	c := &computed{plan: p, part: part, byPolicy: make(map[xfrm.Key]int), byName: make(map[string]int, len(p.Groups))}
 	for gi := range p.Groups {
 		g := &p.Groups[gi]
 		c.byName[g.Name] = gi
@@ -64,43 +66,48 @@ func (r *run) recomputed(fresh bool) (c *computed, isFresh bool, err error) {
 		return r.computed, false, nil
 	}
 	r.holding.Lock()
-	p, err := r.cfg.Recompute()
+	p, part, err := r.cfg.Recompute()
 	r.holding.Unlock()
 	if err != nil {
 		return nil, true, err
 	}
-	r.computed = index(p)
+	r.computed = index(p, part)
 	return r.computed, true, nil
 }
 
-// groupAgain returns what has become of a group, or nil.
-func (r *run) groupAgain(gi int, fresh bool) *plan.Group {
+// groupAgain returns what has become of a group and what its daemon has of it, or nil.
+func (r *run) groupAgain(gi int, fresh bool) (*plan.Group, []ike.Move) {
 	c, isFresh, err := r.recomputed(fresh)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	at, found := c.find(&r.txs[gi])
-	switch {
-	case found && len(c.plan.Groups[at].After) == 0 && !refused(c.plan, c.plan.Groups[at].Name):
-		return &c.plan.Groups[at]
-	case isFresh:
-		return nil
+	if at, found := c.find(&r.txs[gi]); found && len(c.plan.Groups[at].After) == 0 && !refused(c.plan, c.plan.Groups[at].Name) {
+		var moves []ike.Move
+		if c.part != nil {
+			moves = slices.Clone(c.part.Moves[at])
+		}
+		if len(moves) == len(r.moves(gi)) { // what a daemon had a part in has to be arranged with it again, and all of it
+			return &c.plan.Groups[at], moves
+		}
+	}
+	if isFresh {
+		return nil, nil
 	}
 	return r.groupAgain(gi, true)
 }
 
 // again computes a group anew that has changed, and has its new transaction on disk. It is false where that can't be done.
 func (r *run) again(gi, round int) bool {
-	if r.cfg.Recompute == nil || len(r.moves(gi)) != 0 { // what a daemon has a part in was arranged with it
+	if r.cfg.Recompute == nil {
 		return false
 	}
-	g := r.groupAgain(gi, round > 1)
+	g, moves := r.groupAgain(gi, round > 1)
 	if g == nil {
 		return false
 	}
 	tx := NewTransaction(g)
 	tx.Name = r.txs[gi].Name
-	if r.cfg.Journal.Intend([]Transaction{tx}) != nil { // the journal is dead; the wave's end says so
+	if r.cfg.Journal.Intend([]Transaction{tx}) != nil || r.arrange(gi, tx.Name, moves) != nil { // the journal is dead; the wave's end says so
 		return false
 	}
 	r.mu.Lock()
@@ -108,6 +115,18 @@ func (r *run) again(gi, round int) bool {
 	r.mu.Unlock()
 	r.event(Event{Kind: Note, Group: tx.Name, Text: fmt.Sprintf("it was re-keyed or rewritten by its owner meanwhile, and computed again: %d calls", len(tx.Moves))})
 	return true
+}
+
+// arrange makes what a daemon has of a group now its part in the run.
+func (r *run) arrange(gi int, group string, moves []ike.Move) error {
+	if len(moves) == 0 {
+		return nil
+	}
+	for i := range moves {
+		moves[i].Run, moves[i].Group = r.cfg.Run, group
+	}
+	r.cfg.IKE.Moves[gi] = moves
+	return r.cfg.IKE.Note(r.companion().noteOf(group, ike.Intended, moves))
 }
 
 // refused reports whether a plan says something against a group, or against all.
@@ -125,7 +144,7 @@ func (r *run) stragglers(ctx context.Context) error {
 		return nil
 	}
 	for round := 1; r.watch.hasHeard() && ctx.Err() == nil; round++ {
-		p, err := r.cfg.Recompute()
+		p, _, err := r.cfg.Recompute()
 		if err != nil {
 			return fmt.Errorf("SAs came up while the run was at work, and whether any is at the old addresses can't be told: %w", err)
 		}
@@ -150,7 +169,7 @@ func (r *run) stragglers(ctx context.Context) error {
 
 // late returns the groups of a plan that are not among those that the run has left where they were.
 func (r *run) late(p *plan.Plan) (late []*plan.Group) {
-	c := index(p)
+	c := index(p, nil)
 	left := make(map[int]bool)
 	for gi := range r.txs {
 		if r.outcome(gi) == Done {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
@@ -155,7 +156,7 @@ func TestManyRekeyedGroupsAreComputedOnce(t *testing.T) {
 		}
 	})
 	calls, compute := 0, b.cfg.Recompute
-	b.cfg.Recompute = func() (*plan.Plan, error) { calls++; return compute() }
+	b.cfg.Recompute = func() (*plan.Plan, *ike.Part, error) { calls++; return compute() }
 	r, err := executor.Run(t.Context(), b.plan, b.cfg)
 	if err != nil || r.Count(executor.Done) != n || calls > 2 { // one more for stragglers
 		t.Errorf("%v, %d done, computed %d times", err, r.Count(executor.Done), calls)

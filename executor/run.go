@@ -43,8 +43,8 @@ type Config struct {
 	// Monitor hears of SAs (xfrm.GroupSA, xfrm.GroupExpire) that others set up or delete; the run reads it and does not
 	// close it. With nil nobody looks after what others do between transactions.
 	Monitor *xfrm.Monitor
-	// Recompute computes the plan anew, from what is there now. With nil a group that has changed is left alone.
-	Recompute func() (*plan.Plan, error)
+	// Recompute computes the plan anew, from what is there now, with the daemon's part in it. With nil a group that has changed is left alone.
+	Recompute func() (*plan.Plan, *ike.Part, error)
 }
 
 // DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them: more of them
