@@ -165,7 +165,8 @@ func hasMoved(k *xfrmtest.Kernel) bool {
 	c := k.Dial()
 	defer c.Close()
 	sas, err := c.SAs()
-	return err == nil && slices.ContainsFunc(sas, func(sa xfrm.SA) bool { return sa.Src == xfrm.AddressFrom(netip.MustParseAddr("198.51.100.1")) })
+	there := xfrm.AddressFrom(netip.MustParseAddr("198.51.100.1"))
+	return err == nil && slices.ContainsFunc(sas, func(sa xfrm.SA) bool { return sa.Src == there || sa.ID.Dst == there })
 }
 
 // TestRunEndsBehindATerminalThatTakesNothing has a paused terminal: the run comes to its end, its journal and report
