@@ -96,6 +96,8 @@ func (h *memoryHost) Inventory(c *xfrm.Conn) (*plan.Inventory, error) {
 	return &plan.Inventory{SAs: sas, Policies: policies, Addresses: h.addresses}, err
 }
 
+func (h *memoryHost) Addresses() ([]netip.Addr, error) { return h.addresses, nil }
+
 func (h *memoryHost) HasRoute(local, _ netip.Addr) (bool, error) {
 	for _, a := range h.addresses {
 		if a == local {
