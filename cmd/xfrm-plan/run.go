@@ -116,7 +116,7 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Monitor: monitor, Recompute: l.recompute(src),
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
-		Ready:   func() error { return l.ready(doc) },
+		Ready:   l.readyAgain(doc),
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
 	})
 	awaits := mustConfirm(doc.Confirm, report)
