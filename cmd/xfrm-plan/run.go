@@ -12,6 +12,7 @@ import (
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/progress"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -111,14 +112,16 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, errors.Join(err, journal.End())
 	}
 	defer monitor.Close()
+	take, end := tell(state, header.Run, progress.ForPlan(l.plan))
 	bins := executor.BinsOf(l.inv.Policies)
 	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Monitor: monitor, Recompute: l.recompute(src),
-		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
+		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { take(&e); v.event(l, e) }, Run: header.Run,
 		Ready:   l.readyAgain(doc),
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
 	})
+	end()
 	awaits := mustConfirm(doc.Confirm, report)
 	err = closeJournal(journal, report, awaits, doc.Confirm)
 	if errors.Is(runErr, executor.ErrJournal) {
