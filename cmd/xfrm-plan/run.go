@@ -12,6 +12,7 @@ import (
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/progress"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -111,22 +112,18 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, errors.Join(err, journal.End())
 	}
 	defer monitor.Close()
+	take, end := tell(state, header.Run, progress.ForPlan(l.plan))
 	bins := executor.BinsOf(l.inv.Policies)
 	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
 		Monitor: monitor, Recompute: l.recompute(src),
-		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
+		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { take(&e); v.event(l, e) }, Run: header.Run,
+		Ready:   l.readyAgain(doc),
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
 	})
-	// A run with a group that is neither old nor new is not over: recover has it to finish.
-	awaiting := doc.Confirm != 0 && runErr == nil
-	if awaiting {
-		err = awaitUntil(journal, doc.Confirm)
-	} else if report.Unsettled() == 0 {
-		err = journal.End()
-	} else {
-		err = journal.Close()
-	}
+	end()
+	awaits := mustConfirm(doc.Confirm, report)
+	err = closeJournal(journal, report, awaits, doc.Confirm)
 	if errors.Is(runErr, executor.ErrJournal) {
 		err = nil // it has been said, and the run was undone for it
 	}
@@ -135,12 +132,11 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	}
 	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)
-	if awaiting && err == nil {
-		_ = p.say("To keep this, confirm within %v: xfrm-plan confirm %s. Otherwise it is undone.", doc.Confirm, header.Run)
-		l.unlock()
-		return p.await(ctx, state, l, header.Run)
+	code := exitOfRun(report, runErr)
+	if err != nil || doc.Confirm == 0 {
+		return code, err
 	}
-	return exitOfRun(report, runErr), err
+	return p.awaitWord(ctx, state, l, header.Run, code, doc.Confirm, report)
 }
 
 // recompute computes the plan of a lane anew while it runs. A saved plan is carried out as it was reviewed or not at all, and
@@ -169,12 +165,4 @@ func (p *program) keepWatch(run string, l *lane, within time.Duration) error {
 		args = append(args, "--netns", l.ns.name)
 	}
 	return p.detach("xfrm-plan-watchdog-"+run, args)
-}
-
-func awaitUntil(j *rollback.Journal, within time.Duration) error {
-	now, err := rollback.Now()
-	if err != nil {
-		return errors.Join(err, j.Close())
-	}
-	return j.Await(now + rollback.Boottime(within))
 }
