@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/progress"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
@@ -116,7 +117,7 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	bins := executor.BinsOf(l.inv.Policies)
 	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
-		Monitor: monitor, Recompute: l.recompute(src),
+		Monitor: monitor, Recompute: l.recompute(ctx, src),
 		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { take(&e); v.event(l, e) }, Run: header.Run,
 		Ready:   l.readyAgain(doc),
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
@@ -139,18 +140,20 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	return p.awaitWord(ctx, state, l, header.Run, code, doc.Confirm, report)
 }
 
-// recompute computes the plan of a lane anew while it runs. A saved plan is carried out as it was reviewed or not at all, and
+// recompute computes the plan of a lane anew while it runs, and asks the IKE daemons again. A saved plan is carried out as it was reviewed or not at all, and
 // one whose targets are among its sources would move again what it has moved.
-func (l *lane) recompute(src *source) func() (*plan.Plan, error) {
+func (l *lane) recompute(ctx context.Context, src *source) func() (*plan.Plan, *ike.Part, error) {
 	if src.saved != nil || src.doc.MeetsItself() {
 		return nil
 	}
-	return func() (*plan.Plan, error) {
+	return func() (*plan.Plan, *ike.Part, error) {
 		inv, err := l.ns.Inventory(l.conn)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return plan.Compute(src.doc, inv), nil
+		p := plan.Compute(src.doc, inv)
+		part, err := ike.Consult(ctx, src.doc, p)
+		return p, part, err
 	}
 }
 
