@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
-	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // gatePoll is how often the gate after a wave looks for inbound packets: often enough for people who wait, seldom
@@ -80,53 +79,6 @@ func (r *run) failing(ctx context.Context, w *plan.Wave) (map[int]error, error) 
 	return failed, nil
 }
 
-// silent waits until an inbound SA of each group has received a packet since it was moved, and returns the groups
-// where none has in time. Of a group with several, as during a rekey, one is enough; a group without any is not asked.
-func (r *run) silent(ctx context.Context, groups []int, within time.Duration) ([]int, error) {
-	deadline := time.Now().Add(within)
-	before, err := r.received(groups)
-	if err != nil {
-		return nil, err
-	}
-	waiting := slices.DeleteFunc(slices.Clone(groups), func(gi int) bool { _, some := before[gi]; return !some })
-	for {
-		now, err := r.received(waiting)
-		if err != nil {
-			return nil, err
-		}
-		waiting = slices.DeleteFunc(waiting, func(gi int) bool { return now[gi] > before[gi] })
-		if len(waiting) == 0 || !time.Now().Before(deadline) {
-			return waiting, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errUnchecked
-		case <-time.After(min(gatePoll, time.Until(deadline))):
-		}
-	}
-}
-
-// received reads how many packets the inbound SAs of each group have received in all.
-func (r *run) received(groups []int) (map[int]uint64, error) {
-	q := new(query)
-	packets := make(map[int]uint64, len(groups))
-	for _, gi := range groups {
-		for i := range r.txs[gi].Moves {
-			m := &r.txs[gi].Moves[i]
-			if m.Dir != xfrm.SADirIn {
-				continue
-			}
-			q.ask(xfrm.GetSAStatus(m.There.Target(), m.There.TargetMark()), func(a *xfrm.Answer) {
-				if a != nil {
-					packets[gi] += a.Status.Current.Packets
-				}
-			})
-			packets[gi] += 0 // there is one to wait for, even if nothing has come
-		}
-	}
-	return packets, q.run(r.cfg.Conn)
-}
-
 // command runs the plan's own check. It learns in its environment what it is asked about. A run that is told to stop
 // kills it.
 func (r *run) command(run context.Context, w *plan.Wave) error {
@@ -140,7 +92,9 @@ func (r *run) command(run context.Context, w *plan.Wave) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // what it has started may hold its output open
-	out, err := cmd.CombinedOutput()
+	var out tail
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
 	switch {
 	case err == nil:
 		return nil
@@ -150,6 +104,18 @@ func (r *run) command(run context.Context, w *plan.Wave) error {
 		return fmt.Errorf("the check %q did not end within %v", argv[0], limit)
 	}
 	return fmt.Errorf("the check %q failed: %w%s", argv[0], err, lastLine(out))
+}
+
+// tail keeps the end of what is written to it: nobody knows how much a check has to say.
+type tail []byte
+
+// tailSize is room for the last line whatever it is written in, and for an empty one or two after it.
+const tailSize = 4096
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p[max(0, len(p)-tailSize):]...)
+	*t = append((*t)[:0], (*t)[max(0, len(*t)-tailSize):]...)
+	return len(p), nil
 }
 
 // lastLine is what a failed check said last, short enough for a report.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +71,56 @@ func packet(k *xfrmtest.Kernel, tunnel *xfrmtest.ChildSA) {
 
 const within = 300 * time.Millisecond
 
+// TestInboundTrafficGateFollowsARekey has the daemon re-key a tunnel's inbound SA while the gate waits: the packets
+// come in on the one that has taken its place, beside the old one or instead of it.
+func TestInboundTrafficGateFollowsARekey(t *testing.T) {
+	for name, tc := range map[string]struct {
+		deletes, traffic bool
+		want             executor.Outcome
+	}{
+		"the old SA is deleted":              {true, true, executor.Done},
+		"the old SA lingers":                 {false, true, executor.Done},
+		"nothing comes in on the new either": {true, false, executor.Undone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			report, err := gated(t.Context(), t, plan.Checks{InboundTraffic: within}, plan.OnErrorStop, func(k *xfrmtest.Kernel, tunnels []xfrmtest.ChildSA) {
+				there := tunnels[0].In.ID
+				there.Dst = xfrm.AddressFrom(netip.MustParseAddr("198.51.100.1"))
+				if asked == 0 && !at(k, there) {
+					return
+				}
+				packet(k, &tunnels[1])
+				const next, gateBegan = 0xe0000001, 4 // after both groups' own
+				if asked++; asked == gateBegan+1 {
+					if err := k.Rekey(there, tunnels[0].In.Mark, next, tc.deletes); err != nil {
+						t.Error(err)
+					}
+				}
+				if asked > gateBegan && tc.traffic {
+					heir := tunnels[0]
+					heir.In.ID.SPI = next
+					packet(k, &heir)
+				}
+			})
+			if got := report.Groups[0].Outcome; got != tc.want || (err == nil) != (tc.want == executor.Done) {
+				t.Errorf("the group is %s (%v), want %s", got, err, tc.want)
+			}
+			if got := report.Groups[1].Outcome; got != executor.Done {
+				t.Errorf("the other group is %s", got)
+			}
+		})
+	}
+}
+
+// at reports whether the kernel has an SA.
+func at(k *xfrmtest.Kernel, id xfrm.SAID) bool {
+	c := k.Dial()
+	defer c.Close()
+	sas, err := c.SAs()
+	return err == nil && slices.ContainsFunc(sas, func(sa xfrm.SA) bool { return sa.ID == id })
+}
+
 func TestInboundTrafficGate(t *testing.T) {
 	first := func(k *xfrmtest.Kernel, tunnels []xfrmtest.ChildSA) { packet(k, &tunnels[0]) }
 	both := func(k *xfrmtest.Kernel, tunnels []xfrmtest.ChildSA) { packet(k, &tunnels[0]); packet(k, &tunnels[1]) }
@@ -112,6 +164,7 @@ func TestCommandGate(t *testing.T) {
 	}{
 		{"success passes", `echo "$XFRM_PLAN_PLAN $XFRM_PLAN_WAVE $XFRM_PLAN_RUN" >` + told, executor.Done, ""},
 		{"failure undoes the run and is quoted", "echo one; echo the pager is on fire >&2; exit 3", executor.Undone, `exit status 3: "the pager is on fire"`},
+		{"a check that talks on and on is quoted at its end", "yes | head -c 100000; printf '\\n%s\\n\\n' 'that was all'; exit 1", executor.Undone, `exit status 1: "that was all"`},
 		{"a hanging check ends", "sleep 60", executor.Undone, "did not end within 300ms"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -128,6 +181,21 @@ func TestCommandGate(t *testing.T) {
 	b, err := os.ReadFile(told)
 	if err != nil || string(b) != "gate all test\n" {
 		t.Errorf("the check was told %q (%v), want the plan, the wave and the run", b, err)
+	}
+}
+
+// TestCommandGateDoesNotKeepWhatACheckSays has a check write as much as it can.
+func TestCommandGateDoesNotKeepWhatACheckSays(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	checks := plan.Checks{Command: []string{"/bin/sh", "-c", "head -c 100000000 /dev/zero; exit 1"}, CommandTimeout: time.Minute}
+	if _, err := gated(t.Context(), t, checks, plan.OnErrorRollback, nil); err == nil {
+		t.Error("the check passed")
+	}
+	runtime.ReadMemStats(&after)
+	const most = 20 << 20
+	if took := after.TotalAlloc - before.TotalAlloc; took > most {
+		t.Errorf("it took %d MiB", took>>20)
 	}
 }
 

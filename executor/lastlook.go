@@ -16,8 +16,12 @@ const lastLookGroups = 64
 // lastLook tells what others have done to the groups that have moved, and blocks what they have left without protection.
 func (w *watch) lastLook() {
 	var moved []bareGroup
-	for _, b := range w.r.resting() {
-		if b.moved {
+	var followed []int // what a daemon has set up anew is the daemon's to change, but has to be protected
+	for _, b := range w.resting(w.r.groups()) {
+		switch {
+		case len(b.anew) != 0:
+			followed = append(followed, b.gi)
+		case b.at == Done:
 			moved = append(moved, b)
 		}
 	}
@@ -41,8 +45,11 @@ func (w *watch) lastLook() {
 		}
 	}
 	if missing {
-		w.inspect()
+		followed = w.r.groups()
 	}
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	w.inspect(followed)
 }
 
 // changed reports which groups have policies that are not as the run has left them or, if it is asked, SAs that are not there.

@@ -36,7 +36,8 @@ type GroupResult struct {
 	PoliciesVerified int       `json:"policiesVerified"`
 	Verified         time.Time `json:"verified,omitzero"`
 
-	begun bool
+	begun bool // a transaction is, or was, at work on it
+	ended bool
 }
 
 // BlockedSpan is a time in which nothing of a group left this host.
@@ -94,10 +95,14 @@ func (r *Report) take(e *Event) {
 		return
 	}
 	g := &r.Groups[i]
-	if e.Kind == GroupStarted {
+	switch e.Kind {
+	case GroupStarted:
 		g.Wave, g.begun = e.Wave, true
+	case GroupSkipped:
+		g.begun = false // it is as it was
 	}
-	if o, ends := outcomes[e.Kind]; ends {
+	o, ends := outcomes[e.Kind]
+	if ends {
 		g.Outcome = o
 		if o != NotFollowed { // that the daemon stayed behind takes nothing back of what was read in the kernel
 			g.SAsVerified, g.PoliciesVerified, g.Verified = e.SAs, e.Policies, time.Time{}
@@ -105,10 +110,10 @@ func (r *Report) take(e *Event) {
 		if o == Done || o == Undone {
 			g.Verified = e.Time
 		}
-		if e.Span > 0 {
-			g.Blocked += e.Span
-			g.Spans = append(g.Spans, BlockedSpan{e.Since, e.Span})
-		}
+	}
+	if (ends || e.Kind == Note) && e.Span > 0 {
+		g.Blocked += e.Span
+		g.Spans = append(g.Spans, BlockedSpan{e.Since, e.Span})
 	}
 	if e.Text != "" && e.Kind != GroupFollowed {
 		g.Problems = append(g.Problems, e.Text)

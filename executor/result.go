@@ -30,8 +30,11 @@ func (r *run) event(e Event) {
 		e.Time = time.Now()
 	}
 	if _, ends := outcomes[e.Kind]; ends {
-		r.ends++
-		e.Done, e.Total = min(r.ends, len(r.txs)), len(r.txs)
+		if i, ok := r.report.byName[e.Group]; ok && !r.report.Groups[i].ended { // once, even if it is undone later
+			r.report.Groups[i].ended = true
+			r.ends++
+		}
+		e.Done, e.Total = r.ends, len(r.txs)
 	}
 	e.Run = r.cfg.Run
 	r.report.take(&e)

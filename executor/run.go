@@ -43,8 +43,8 @@ type Config struct {
 	// Monitor hears of SAs (xfrm.GroupSA, xfrm.GroupExpire) that others set up or delete; the run reads it and does not
 	// close it. With nil nobody looks after what others do between transactions.
 	Monitor *xfrm.Monitor
-	// Recompute computes the plan anew, from what is there now. With nil a group that has changed is left alone.
-	Recompute func() (*plan.Plan, error)
+	// Recompute computes the plan anew, from what is there now, with the daemon's part in it. With nil a group that has changed is left alone.
+	Recompute func() (*plan.Plan, *ike.Part, error)
 }
 
 // DefaultParallelism is how many groups run at once in one network namespace. The kernel serialises them: more of them
@@ -67,10 +67,10 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	r.event(Event{Kind: RunStarted, Total: len(p.Groups)})
 	r.watch = r.startWatch(ctx)
 	err := r.waves(r.watch.ctx)
-	if err == nil {
-		err = r.stragglers(r.watch.ctx)
+	if err == nil || cfg.OnError == plan.OnErrorContinue && !errors.Is(err, ErrJournal) {
+		err = errors.Join(err, r.stragglers(r.watch.ctx))
 	}
-	bare := r.watch.end(err == nil || cfg.OnError != plan.OnErrorRollback) // what is undone is read then
+	bare := r.watch.check(err == nil || cfg.OnError != plan.OnErrorRollback) // what is undone is read then
 	err = errors.Join(bare, err)
 	inTime := cfg.OnError == plan.OnErrorRollback || r.report.Failed() || errors.Is(err, errUnchecked)
 	if ctx.Err() != nil && inTime { // else there was nothing left to stop
@@ -78,10 +78,12 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 		r.event(Event{Kind: Interrupted})
 	}
 	if err != nil && (cfg.OnError == plan.OnErrorRollback && !errors.Is(err, ErrNotFollowed) || errors.Is(err, ErrJournal)) {
-		err = errors.Join(err, r.rollback())
+		err = errors.Join(err, r.restoreFollowed(), r.rollback())
 	}
-	if bare != nil {
-		err = errors.Join(err, r.restore())
+	err = errors.Join(err, r.restore())
+	r.watch.end()
+	if late := r.watch.hasFailed(); bare == nil && late != nil {
+		err = errors.Join(late, err)
 	}
 	r.event(Event{Kind: RunEnded, Done: r.report.Count(Done), Total: len(p.Groups)})
 	return &r.report, err
@@ -97,10 +99,13 @@ type run struct {
 	watch   *watch
 	holding sync.Mutex // held by the one group whose traffic is held back: two would only wait for each other
 
+	computing sync.Mutex // held by who computes the plan anew; guards computed
+	computed  *computed
+
 	mu     sync.Mutex // guards what follows and serialises events
 	report Report
-	led    map[int]bool // groups whose policies are the daemon's to change, because it was told to follow
-	ends   int          // events that ended a group
+	led    map[int]bool // groups whose policies are the daemon's to change, because it is being told to follow
+	ends   int          // groups that have come to an end
 }
 
 func newRun(p *plan.Plan, cfg Config) *run {

@@ -52,13 +52,13 @@ func settle(conn *xfrm.Conn, tx *Transaction, x *indexes) (settled, error) {
 }
 
 // settleIfTouched settles a transaction that may not have been begun. One of which the kernel holds no sign was not, or
-// its tunnel was closed down since: blocking what its owner no longer protects would be wrong.
+// its tunnel was closed down since: blocking what its owner no longer protects would be wrong. An SA whose policies are gone is not closed down.
 func settleIfTouched(conn *xfrm.Conn, tx *Transaction, x *indexes, all *sad) (settled, error) {
 	s := &settlement{conn: conn, tx: tx, indexes: x, sad: all, later: true}
 	if err := s.read(); err != nil {
 		return settled{}, err
 	}
-	if !s.touched() && !s.finished() {
+	if !s.touched() && !s.bare() && !s.finished() {
 		r := s.result()
 		r.untouched = true
 		return r, nil
@@ -162,7 +162,7 @@ func (s *settlement) coverOver(p *xfrm.Policy) *xfrm.Policy {
 // touched reports whether the kernel holds any sign of the transaction.
 func (s *settlement) touched() bool {
 	for i, at := range s.places {
-		if at != there && at != nowhere && !s.rekeyed[i] {
+		if at != nowhere && (at != there || !s.tx.back) && !s.rekeyed[i] { // only the run brings an SA to its new address
 			return true
 		}
 	}
@@ -180,6 +180,20 @@ func (s *settlement) touched() bool {
 			continue
 		}
 		if got := s.spd[pc.Old.Key()]; got != nil && sameButSPIs(got, pc.Old) {
+			return true
+		}
+	}
+	return false
+}
+
+// bare reports whether SAs are there and a policy that protected their traffic is not: whoever has deleted it, nothing else keeps that from
+// leaving in the clear.
+func (s *settlement) bare() bool {
+	if !slices.Contains(s.places, there) && !slices.Contains(s.rekeyed, true) {
+		return false
+	}
+	for i := range s.tx.Policies {
+		if want := goal(&s.tx.Policies[i]); protects(want) && s.spd[want.Key()] == nil {
 			return true
 		}
 	}

@@ -112,6 +112,10 @@ func (s *settlement) replace() error {
 		case got == nil:
 			reqs = append(reqs, xfrm.NewPolicy(s.freeIndex(pc, want)))
 		case s.theirs(pc) != nil, !tied[i] && sameButSPIs(got, want):
+		case s.byIndex(pc, tied[i]):
+			next := *withSPIs(want, got)
+			next.Index = got.Index
+			reqs = append(reqs, xfrm.DeletePolicy(got), xfrm.NewPolicy(&next))
 		default:
 			reqs = append(reqs, xfrm.UpdatePolicy(withSPIs(want, got)))
 		}
@@ -125,12 +129,22 @@ func (s *settlement) replace() error {
 	return s.do("switch", stale)
 }
 
-// shadowing puts shadows over the inbound and forward policies that stand in an order of age: each replacement makes one the
-// youngest, and until the last one is replaced a bypass may be older than what it must not outrank.
+// byIndex reports whether a policy is there that has to be rewritten and that is deleted and added anew, under cover: that costs the same in an SPD of any
+// size. Policies that stand in an order of age and those of priority 0 are replaced in place.
+func (s *settlement) byIndex(pc *plan.PolicyChange, tied bool) bool {
+	got := s.spd[goal(pc).Key()]
+	return !tied && pc.New != nil && !reselected(pc) && !replacedInPlace(pc) && got != nil && s.theirs(pc) == nil && !sameButSPIs(got, goal(pc))
+}
+
+// shadowing puts shadows over inbound and forward policies. Those that are deleted and added anew would let cleartext in meanwhile. Of those that stand in an
+// order of age each replacement makes one the youngest, and until the last one is replaced a bypass may be older than what it must not outrank.
 func (s *settlement) shadowing(tied []bool) (reqs []xfrm.Request) {
 	for i := range s.tx.Policies {
 		pc := &s.tx.Policies[i]
-		if !tied[i] || pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || s.theirs(pc) != nil || s.coverOver(pc.Old) != nil {
+		if !tied[i] && !s.byIndex(pc, false) {
+			continue
+		}
+		if pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || s.theirs(pc) != nil || s.coverOver(pc.Old) != nil {
 			continue
 		}
 		p := shadow(pc, s.indexes.next(pc.Old.Dir))

@@ -11,6 +11,8 @@ type Transaction struct {
 	Name     string
 	Moves    []Move
 	Policies []plan.PolicyChange
+
+	back bool // it is the reverse of what the run was to do
 }
 
 // Move is one MIGRATE_STATE there and the one back.
@@ -45,6 +47,7 @@ func (t *Transaction) Reversed() Transaction {
 		Name:     t.Name,
 		Moves:    make([]Move, len(t.Moves)),
 		Policies: make([]plan.PolicyChange, len(t.Policies)),
+		back:     !t.back,
 	}
 	for i, m := range t.Moves {
 		m.There, m.Back = m.Back, m.There

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
@@ -22,12 +23,12 @@ func watched(t *testing.T, b *bench, meddle func()) {
 	}
 	t.Cleanup(func() { m.Close() })
 	b.cfg.Monitor = m
-	b.cfg.Recompute = func() (*plan.Plan, error) {
+	b.cfg.Recompute = func() (*plan.Plan, *ike.Part, error) {
 		c := b.k.Dial()
 		defer c.Close()
 		sas, err1 := c.SAs()
 		policies, err2 := c.Policies()
-		return plan.Compute(renumbering(plan.WaveSpec{Name: "all", Percent: 100}), &plan.Inventory{SAs: sas, Policies: policies}), errors.Join(err1, err2)
+		return plan.Compute(renumbering(plan.WaveSpec{Name: "all", Percent: 100}), &plan.Inventory{SAs: sas, Policies: policies}), nil, errors.Join(err1, err2)
 	}
 	b.cfg.Emit = func(e executor.Event) {
 		if e.Kind == executor.Pause {

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
-	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // wave runs the groups of one wave and collects every failure, not only the first.
@@ -72,111 +71,70 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 		if err := r.follow(ctx, w); err != nil {
 			failures = multierror.Append(failures, err)
 		}
+		r.leave(w.Groups...)
 	}
 	return joined(failures)
 }
 
 // group runs one group's transaction to an end.
 func (r *run) group(gi int, wave string) error {
-	tx := &r.txs[gi]
+	name := r.txs[gi].Name
 	for _, before := range r.plan.Groups[gi].After {
 		<-r.ended[before]
 		if r.outcome(before) != Done {
 			return r.skip(gi, fmt.Errorf("it was not started: its place is held by %s, which was not moved", r.txs[before].Name))
 		}
 	}
-	r.event(Event{Kind: GroupStarted, Wave: wave, Group: tx.Name})
-	a := r.attempt(tx)
-	err := a.check()
-	for n := 1; errors.Is(err, errChanged) && n < againRounds && r.again(gi); n++ {
-		a = r.attempt(tx)
-		err = a.check()
-	}
-	if err != nil {
-		if r.adopt(gi) {
-			return nil
+	r.event(Event{Kind: GroupStarted, Wave: wave, Group: name})
+	var back *mended // it was on its way when it was re-keyed
+	for n := 1; ; n++ {
+		a := r.attempt(&r.txs[gi])
+		err := a.check()
+		if err == nil {
+			m := r.carryOut(gi, a)
+			if !m.rekeyed() || n == againRounds || !r.again(gi, n) {
+				return r.tell(gi, a, m)
+			}
+			r.broughtBack(a, m)
+			back = m
+			continue
 		}
-		return r.skip(gi, err)
+		switch {
+		case errors.Is(err, errChanged) && n < againRounds && r.again(gi, n):
+		case back != nil:
+			return r.tell(gi, a, back)
+		case r.adopt(gi):
+			return nil
+		default:
+			return r.skip(gi, err)
+		}
 	}
+}
+
+// carryOut takes a transaction through its phases and reads everything back. What goes wrong is mended, while nobody else's traffic is held back.
+// Nothing is told before that.
+func (r *run) carryOut(gi int, a *attempt) *mended {
 	r.holding.Lock()
-	err = a.run()
-	r.holding.Unlock()
+	defer r.holding.Unlock()
+	err := a.run()
 	span := time.Since(a.blockedAt)
 	if err == nil {
+		r.holding.Unlock() // others need not wait for what is only read
 		err = a.verify()
-	}
-	for _, e := range a.events {
-		e.Group = tx.Name
-		r.event(e)
+		r.holding.Lock()
 	}
 	if err == nil {
-		r.indexes.put(a.covers.tagged)
-		r.end(gi, Done, settled{}, nil, a.blockedAt, span)
-		return nil
+		return &mended{outcome: Done, span: span}
 	}
-	return r.mend(gi, a, err)
+	m := r.mend(gi, a, err)
+	m.span = time.Since(a.blockedAt)
+	return m
 }
 
 // skip leaves a group as it is.
 func (r *run) skip(gi int, err error) error {
 	r.cfg.Journal.Settled(r.txs[gi].Name, Untouched)
 	r.event(Event{Kind: GroupSkipped, Group: r.txs[gi].Name, Text: err.Error(), Answers: answersOf(err)})
+	r.watch.after(gi) // nobody has looked after it since it was begun
 	return err
-}
-
-// mend goes on with a transaction in which something went wrong: forward, if what went wrong was only an answer that
-// got lost or if the SAs are all there; back otherwise.
-func (r *run) mend(gi int, a *attempt, failed error) error {
-	if a.goesOn(failed) {
-		got, err := settle(a.conn, a.tx, &r.indexes)
-		if err == nil && len(got.kept) == 0 {
-			r.event(Event{Kind: Note, Group: a.tx.Name, Text: failed.Error() + "; what is there was read back, and it was completed",
-				Answers: answersOf(failed)})
-			r.end(gi, Done, got, nil, a.blockedAt, time.Since(a.blockedAt))
-			return nil
-		}
-		failed = errors.Join(failed, err)
-		for _, text := range got.kept {
-			failed = errors.Join(failed, errors.New(text))
-		}
-	}
-	if len(r.moves(gi)) != 0 && r.cfg.IKE.OnLoss && isLost(a.conn, a.tx, &r.indexes) {
-		return r.reestablish(gi, a, failed)
-	}
-	r.event(Event{Kind: GroupFailed, Group: a.tx.Name, Text: failed.Error(), Answers: answersOf(failed)})
-	return errors.Join(failed, r.undo(gi, a.blockedAt))
-}
-
-// goesOn reads the SAs rather than guess from errors where they are.
-func (a *attempt) goesOn(failed error) bool {
-	var refusal *xfrm.Error
-	if !errors.As(failed, &refusal) && errors.Is(failed, xfrm.ErrOutcomeUnknown) {
-		return true
-	}
-	q := new(query)
-	places := make([]place, len(a.tx.Moves))
-	locate(q, a.tx.Moves, places)
-	if q.run(a.conn) != nil {
-		return false
-	}
-	for _, at := range places {
-		if at != there {
-			return false
-		}
-	}
-	return len(places) != 0
-}
-
-// undo brings a group back to where it was.
-func (r *run) undo(gi int, since time.Time) error {
-	if r.daemon[gi] != nil {
-		return r.followBack(gi)
-	}
-	reversed := r.txs[gi].Reversed()
-	got, err := settle(r.cfg.Conn, &reversed, &r.indexes)
-	r.end(gi, Undone, got, err, since, time.Since(since))
-	if err != nil {
-		return fmt.Errorf("it could not be undone: %w", err)
-	}
-	return nil
 }

@@ -166,9 +166,24 @@ func (n *Namespace) links(inv *plan.Inventory) error {
 			inv.Links = append(inv.Links, plan.Link{Name: l.Attributes.Name, Index: int32(l.Index)})
 		}
 	}
+	inv.Addresses, err = addresses(c)
+	return err
+}
+
+// Addresses lists the addresses of the namespace's interfaces.
+func (n *Namespace) Addresses() ([]netip.Addr, error) {
+	c, err := n.route()
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return addresses(c)
+}
+
+func addresses(c *rtnetlink.Conn) (all []netip.Addr, err error) {
 	addrs, err := c.Address.List()
 	if err != nil {
-		return fmt.Errorf("list addresses: %w", err)
+		return nil, fmt.Errorf("list addresses: %w", err)
 	}
 	for _, a := range addrs {
 		if a.Attributes == nil {
@@ -179,10 +194,10 @@ func (n *Namespace) links(inv *plan.Inventory) error {
 			ip = a.Attributes.Address
 		}
 		if addr, ok := netip.AddrFromSlice(ip); ok {
-			inv.Addresses = append(inv.Addresses, addr.Unmap())
+			all = append(all, addr.Unmap())
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // HasRoute reports whether the routing tables lead from local to remote. It is safe for concurrent use.

@@ -9,7 +9,7 @@ import (
 
 // Lane is how far the run in one network namespace is, by its events. A Bar guards it.
 type Lane struct {
-	total   int
+	total   int           // groups; more than were planned where others came up meanwhile
 	pauses  time.Duration // those still to come
 	ends    map[string]executor.Kind
 	flight  map[string]bool // groups that have been started and have not come to an end
@@ -66,6 +66,7 @@ func (l *Lane) take(e *executor.Event) {
 	case executor.GroupDone, executor.GroupUndone, executor.GroupStuck, executor.GroupUnknown, executor.GroupSkipped,
 		executor.GroupNotFollowed:
 		delete(l.flight, e.Group)
+		l.total = max(l.total, e.Total) // what came up at the old addresses meanwhile is moved too
 		if before, ok := l.ends[e.Group]; ok {
 			l.count[before]--
 		}

@@ -47,3 +47,17 @@ func TestEstimateKnowsPausesAndUndoing(t *testing.T) {
 	groups(executor.GroupUndone, 52, 0, 4)
 	expect(52, 0, 1)
 }
+
+// TestGroupsThatCameUpMeanwhileCount moves a third group in a run that was planned for two.
+func TestGroupsThatCameUpMeanwhileCount(t *testing.T) {
+	l := ForGroups(2)
+	for i, g := range []string{"a", "b", "b, straggler 1"} {
+		l.take(&executor.Event{Time: time.Now(), Kind: executor.GroupStarted, Group: g})
+		l.take(&executor.Event{Time: time.Now(), Kind: executor.GroupDone, Group: g, Total: max(2, i+1)})
+	}
+	f := sum([]*Lane{l}, time.Now())
+	want := "[##############################]  3 of 3 groups done  blocked now 0  ETA 0s"
+	if got := f.line(120, false); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -96,11 +96,12 @@ func (f *figures) eta() string {
 	return what + " " + f.left.Round(time.Second).String()
 }
 
-// bar is as long as the groups that are through: those at the new addresses, then those that ended otherwise.
+// bar is as long as the groups that are through: those at the new addresses, then those that ended otherwise. It is
+// full at most: whatever the counts are, a run is not to end over how it is shown.
 func (f *figures) bar(cells int, paint Paint) string {
 	total := max(1, f.total)
-	done := cells * f.done / total
-	other := cells*(f.done+f.undone+f.skipped+f.stuck+f.notFollowed)/total - done
+	done := min(cells, cells*f.done/total)
+	other := min(cells, cells*(f.done+f.undone+f.skipped+f.stuck+f.notFollowed)/total) - done
 	colour := paint.Yellow
 	if f.stuck+f.notFollowed != 0 {
 		colour = paint.Red

@@ -13,6 +13,7 @@ func TestLineFitsAnyWidth(t *testing.T) {
 		{total: 20000, done: 12345, undone: 17, skipped: 3, stuck: 2, blocked: 4, longest: 350 * time.Microsecond, left: time.Hour, known: true},
 		{total: 1}, {},
 		{total: 3, done: 3, longest: time.Second, known: true},
+		{total: 3, done: 4, undone: 2, known: true}, {total: 3, done: 2, undone: 2, known: true},
 	} {
 		for width := range 200 {
 			if got := f.line(width, false); utf8.RuneCountInString(got) > width || !utf8.ValidString(got) {

@@ -13,6 +13,11 @@ const newSuffix = ".new"
 // replaceFile writes a file in a directory below the state directory that is either whole or as before after a power
 // cut. The lock of a network namespace, or that of the plan, keeps others out.
 func (d *StateDir) replaceFile(dirPath, name string, b []byte) error {
+	return d.put(dirPath, name, b, (*os.File).Sync)
+}
+
+// put writes a file that whoever reads it finds whole or as before, and syncs it and its directory.
+func (d *StateDir) put(dirPath, name string, b []byte, sync func(*os.File) error) error {
 	dir, err := d.open(dirPath, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return err
@@ -29,11 +34,11 @@ func (d *StateDir) replaceFile(dirPath, name string, b []byte) error {
 	}
 	f := os.NewFile(uintptr(nfd), next)
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, sync(f), f.Close()); err != nil {
 		return err
 	}
 	if err := unix.Renameat(fd, next, fd, name); err != nil {
 		return err
 	}
-	return dir.Sync()
+	return sync(dir)
 }

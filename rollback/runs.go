@@ -155,7 +155,7 @@ func (d *StateDir) remove(run string) error {
 		return err
 	}
 	defer dir.Close()
-	for _, name := range []string{reportName, newReportName, journalName} {
+	for _, name := range []string{reportName, newReportName, progressName, newProgressName, journalName} {
 		if err := unix.Unlinkat(int(dir.Fd()), name, 0); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove run %s: %w", run, err)
 		}

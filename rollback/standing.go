@@ -24,6 +24,8 @@ type Standing struct {
 
 	Groups int // of the run
 	Wave   int // the one that was begun last, counted from 1; 0 if the journal doesn't say
+
+	Progress *Progress // what that process tells; nil if it has told nothing yet
 }
 
 // Standing looks up where a run stands. It takes no lock, and keeps nobody from taking one.
@@ -55,8 +57,11 @@ func (d *StateDir) Standing(p *Past) (Standing, error) {
 		s.State, s.Process = "being undone", holder
 	case holder == p.Header.Process:
 		s.State, s.Process = "at work", holder
+	default:
+		return s, nil
 	}
-	return s, nil
+	s.Progress, err = d.progress(p.Header.Run, s.Process)
+	return s, err
 }
 
 // wave is the wave that was begun last: its intents are written as it begins.

@@ -113,3 +113,53 @@ func TestStandingDoesNotTakeAnyLockHolderForTheRun(t *testing.T) {
 		t.Errorf("with rubbish in the lock's file: %+v, %v", s, err)
 	}
 }
+
+// TestProgressIsThatOfWhoIsAtWork finds what a process has told that was killed, and what is told by the one that is at
+// work in its place.
+func TestProgressIsThatOfWhoIsAtWork(t *testing.T) {
+	d, err := rollback.OpenStateDir(t.TempDir() + "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot, err := rollback.BootID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := d.Lock(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	h := rollback.Header{Run: "20260101T000000Z-0001", BootID: boot, Cookie: 7, Started: time.Now(), Process: os.Getpid()}
+	j, err := d.Create(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	told := func(want bool) {
+		t.Helper()
+		past, err := d.ReadJournal(h.Run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := d.Standing(past); err != nil || (s.Progress != nil) != want || want && s.Progress.Blocked != 3 {
+			t.Errorf("%+v, %v; want some: %v", s.Progress, err, want)
+		}
+	}
+	told(false)
+	for _, step := range []struct {
+		process int
+		want    bool
+	}{{os.Getpid() + 1, false}, {os.Getpid(), true}} {
+		if err := d.WriteProgress(h.Run, rollback.Progress{Process: step.process, Blocked: 3}); err != nil {
+			t.Fatal(err)
+		}
+		told(step.want)
+	}
+	for range 2 { // the second time there is none
+		if err := d.RemoveProgress(h.Run); err != nil {
+			t.Error(err)
+		}
+		told(false)
+	}
+}

@@ -21,6 +21,7 @@ const DefaultStateDir = "/var/lib/xfrm-plan"
 //	lock/COOKIE        held while a run works in the network namespace of that cookie
 //	runs/RUN/journal   what was meant
 //	runs/RUN/report.json
+//	runs/RUN/progress.json  while somebody is at work on it
 //
 // Below it no symlink is followed, and no file is read that others could have written.
 type StateDir struct {

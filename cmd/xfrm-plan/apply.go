@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,9 +21,10 @@ func (p *program) applyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply FILE|SAVED",
 		Short: "Move the SAs as the plan says",
-		Long: "apply computes the plan afresh, shows it, asks on a terminal, and carries it out. Of a saved plan it carries out\n" +
-			"exactly what was reviewed, once, and refuses if anything of it has changed meanwhile. A first SIGINT or SIGTERM\n" +
-			"lets the groups in flight come to an end and then does what onError says; a second one kills the program.",
+		Long: "apply computes the plan afresh, shows it, asks on a terminal, and carries it out; if there is something else to\n" +
+			"move by the time of the answer, it shows that and asks again. Of a saved plan it carries out exactly what was\n" +
+			"reviewed, once, and refuses if anything of it has changed meanwhile. A first SIGINT or SIGTERM lets the groups\n" +
+			"in flight come to an end and then does what onError says; a second one kills the program.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitInvalid, exitHostCannot, exitRefused, exitBusy, exitUndone, exitNotUndone,
 			exitUnconfirmed, exitInterrupted),
 		Args: cobra.ExactArgs(1),
@@ -88,16 +90,57 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 	if err := src.check(state, lanes); err != nil {
 		return err
 	}
-	if err := p.review(lanes, doc); err != nil {
-		return err
-	}
-	if nothingToDo(lanes) {
-		return nil
-	}
-	if err := p.ask(ctx, o.yes || o.at != "", "Apply this plan?"); err != nil {
-		return err
+	for {
+		if err := p.review(lanes, doc); err != nil {
+			return err
+		}
+		if nothingToDo(lanes) {
+			return nil
+		}
+		if o.yes || o.at != "" {
+			break
+		}
+		if err := p.ask(ctx, false, "Apply this plan?"); err != nil {
+			return err
+		}
+		if same, err := anew(ctx, state, src, lanes); err != nil {
+			return err
+		} else if same {
+			break
+		}
+		_ = p.say("What there is to move has changed since it was shown. It is now:")
 	}
 	return p.runLanes(ctx, state, src, lanes)
+}
+
+// anew computes the plan once more: whoever was asked may have taken his time, and meanwhile SAs were re-keyed, the window
+// has closed, or an address is gone. It reports whether the groups are still those that were shown.
+func anew(ctx context.Context, state *rollback.StateDir, src *source, lanes []*lane) (same bool, err error) {
+	same = true
+	for _, l := range lanes {
+		shown := l.plan
+		if err := l.compute(ctx, state, src.doc); err != nil {
+			return false, err
+		}
+		same = same && len(l.plan.Refusals) == 0 && slices.EqualFunc(shown.Groups, l.plan.Groups, func(a, b plan.Group) bool { return a.Name == b.Name })
+		if err := l.ready(src.doc); err != nil {
+			return false, err
+		}
+	}
+	return same, src.check(state, lanes)
+}
+
+// readyAgain is ready before each wave but the first one, which begins right after ready was asked: 20,000 peers would take
+// a quarter of a second for the same answer.
+func (l *lane) readyAgain(doc *plan.Document) func() error {
+	begun := false
+	return func() error {
+		if !begun {
+			begun = true
+			return nil
+		}
+		return l.ready(doc)
+	}
 }
 
 // undoable refuses to promise an undo where the plan allows for what nothing can undo. What a migration can't bring back
@@ -131,7 +174,8 @@ type lane struct {
 	plan *plan.Plan
 	ike  *ike.Part // what an IKE daemon has to do; nil is nothing
 
-	cookie uint64
+	preflight *executor.Preflight
+	cookie    uint64
 }
 
 // openLane takes the namespace's lock and computes the plan under it, so that what is shown is what is done.
@@ -153,14 +197,32 @@ func openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *pla
 	if err := unfinished(state, l.cookie, ns.name); err != nil {
 		return l, err
 	}
-	if l.inv, err = ns.Inventory(l.conn); err != nil {
-		return l, err
+	return l, l.compute(ctx, state, doc)
+}
+
+// compute computes the lane's plan from what is there now.
+func (l *lane) compute(ctx context.Context, state *rollback.StateDir, doc *plan.Document) (err error) {
+	if l.inv, err = l.ns.Inventory(l.conn); err != nil {
+		return err
 	}
 	l.plan = plan.Compute(doc, l.inv)
+	l.preflight = executor.NewPreflight(l.plan, doc.Checks)
 	if l.ike, err = ike.Consult(ctx, doc, l.plan); err != nil {
-		return l, err
+		return err
 	}
-	return l, refuseTwice(state, doc, l.plan, l.cookie)
+	return refuseTwice(state, doc, l.plan, l.cookie)
+}
+
+// ready makes sure that a wave may begin: the plan's window is open, and the host has the addresses and routes.
+func (l *lane) ready(doc *plan.Document) error {
+	if err := inWindow(doc.Window, time.Now()); err != nil {
+		return err
+	}
+	err := l.preflight.Check(l.ns)
+	if errors.Is(err, executor.ErrPreflight) {
+		err = &exitError{exitHostCannot, err}
+	}
+	return err
 }
 
 // refuseTwice adds a refusal to a plan that was applied here already and would move some SAs once more.
@@ -224,10 +286,7 @@ func (p *program) review(lanes []*lane, doc *plan.Document) error {
 		return p.refusal(lanes)
 	}
 	for _, l := range lanes {
-		if err := executor.Preflight(l.plan, doc.Checks, l.inv, l.ns); err != nil {
-			if errors.Is(err, executor.ErrPreflight) {
-				err = &exitError{exitHostCannot, err}
-			}
+		if err := l.ready(doc); err != nil {
 			return err
 		}
 	}

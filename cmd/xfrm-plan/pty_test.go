@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,23 +57,28 @@ waves: [{name: canary, size: 1}, {name: rest, size: 100%, pause: 1s}]
 ike: {follow: none}
 `
 
-// withTunnels is a program on a host with n tunnels, with a plan that moves them.
-func withTunnels(t *testing.T, n int, out io.Writer) (p *program, args []string) {
-	t.Helper()
-	h := newMemoryHost()
-	c := xfrm.NewConn(h.kernel.Socket())
+// addTunnels sets up n tunnels at the old address, the first of them with that number.
+func addTunnels(t *testing.T, k *xfrmtest.Kernel, first, n int) {
+	c := k.Dial()
 	defer c.Close()
 	for _, child := range xfrmtest.ChildSAs(xfrmtest.Tunnels{
-		N: n, Local: netip.MustParseAddr("192.0.2.1"), Remote: netip.MustParseAddr("203.0.113.1"), SPIInTemplate: true,
+		N: n, First: first, Local: netip.MustParseAddr("192.0.2.1"), Remote: netip.MustParseAddr("203.0.113.1"), SPIInTemplate: true,
 	}) {
 		err := errors.Join(xfrmtest.AddSA(c, child.In, child.InAlg), xfrmtest.AddSA(c, child.Out, child.OutAlg))
 		for i := range child.Policies {
 			err = errors.Join(err, c.Do(xfrm.NewPolicy(&child.Policies[i]))[0])
 		}
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 	}
+}
+
+// withTunnels is a program on a host with n tunnels, with a plan that moves them.
+func withTunnels(t *testing.T, n int, out io.Writer) (p *program, args []string) {
+	t.Helper()
+	h := newMemoryHost()
+	addTunnels(t, h.kernel, 0, n)
 	file := t.TempDir() + "/plan.yaml"
 	if err := os.WriteFile(file, []byte(movePlan), 0o600); err != nil {
 		t.Fatal(err)
@@ -121,6 +127,46 @@ func TestTerminalShowsABar(t *testing.T) {
 			t.Errorf("%+v: no last line\n%q", tt, out)
 		}
 	}
+}
+
+// TestBarCountsWhatCameUpMeanwhile has a tunnel come up at the old address in the pause between the waves: the run
+// moves it too, and there are more groups than its plan had.
+func TestBarCountsWhatCameUpMeanwhile(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	master, slave := pty(t)
+	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 120}); err != nil {
+		t.Fatal(err)
+	}
+	p, args := withTunnels(t, 2, slave)
+	lingers := movePlan + "checks: {after: {command: {run: [/bin/sleep, '0.5']}}}\n" // so that it is drawn at its fullest
+	if err := os.WriteFile(args[len(args)-1], []byte(lingers), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ns, _ := p.open("")
+	k := ns.(*memoryHost).kernel
+	go func() {
+		for !hasMoved(k) && t.Context().Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		addTunnels(t, k, 9, 1)
+	}()
+	seen := reading(master)
+	if code := p.run(t.Context(), args); code != exitOK {
+		t.Errorf("exit status %d", code)
+	}
+	slave.Close()
+	if out := <-seen; !bytes.Contains(out, []byte("3 of 3 groups done; longest interruption")) {
+		t.Errorf("it does not say that three groups are done\n%q", out)
+	}
+}
+
+// hasMoved reports whether an SA is at the new address.
+func hasMoved(k *xfrmtest.Kernel) bool {
+	c := k.Dial()
+	defer c.Close()
+	sas, err := c.SAs()
+	there := xfrm.AddressFrom(netip.MustParseAddr("198.51.100.1"))
+	return err == nil && slices.ContainsFunc(sas, func(sa xfrm.SA) bool { return sa.Src == there || sa.ID.Dst == there })
 }
 
 // TestRunEndsBehindATerminalThatTakesNothing has a paused terminal: the run comes to its end, its journal and report

@@ -40,7 +40,7 @@ type program struct {
 
 // namespace is a network namespace: host.Namespace, or one of a test with a kernel in memory.
 type namespace interface {
-	executor.Router
+	executor.Host
 	Dial() (*xfrm.Conn, error)
 	DialReadOnly() (*xfrm.Conn, error)
 	Inventory(*xfrm.Conn) (*plan.Inventory, error)

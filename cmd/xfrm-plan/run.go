@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/progress"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -111,22 +113,18 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, errors.Join(err, journal.End())
 	}
 	defer monitor.Close()
+	take, end := tell(state, header.Run, progress.ForPlan(l.plan))
 	bins := executor.BinsOf(l.inv.Policies)
 	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
 	report, runErr := executor.Run(ctx, l.plan, executor.Config{
-		Monitor: monitor, Recompute: l.recompute(src),
-		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { v.event(l, e) }, Run: header.Run,
+		Monitor: monitor, Recompute: l.recompute(ctx, src),
+		Conn: l.conn, Journal: journal, Emit: func(e executor.Event) { take(&e); v.event(l, e) }, Run: header.Run,
+		Ready:   l.readyAgain(doc),
 		OnError: doc.OnError, Checks: doc.Checks, Parallelism: doc.Transaction.Parallelism, Bins: bins, IKE: l.ike,
 	})
-	// A run with a group that is neither old nor new is not over: recover has it to finish.
-	awaiting := doc.Confirm != 0 && runErr == nil
-	if awaiting {
-		err = awaitUntil(journal, doc.Confirm)
-	} else if report.Unsettled() == 0 {
-		err = journal.End()
-	} else {
-		err = journal.Close()
-	}
+	end()
+	awaits := mustConfirm(doc.Confirm, report)
+	err = closeJournal(journal, report, awaits, doc.Confirm)
 	if errors.Is(runErr, executor.ErrJournal) {
 		err = nil // it has been said, and the run was undone for it
 	}
@@ -135,26 +133,27 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	}
 	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)
-	if awaiting && err == nil {
-		_ = p.say("To keep this, confirm within %v: xfrm-plan confirm %s. Otherwise it is undone.", doc.Confirm, header.Run)
-		l.unlock()
-		return p.await(ctx, state, l, header.Run)
+	code := exitOfRun(report, runErr)
+	if err != nil || doc.Confirm == 0 {
+		return code, err
 	}
-	return exitOfRun(report, runErr), err
+	return p.awaitWord(ctx, state, l, header.Run, code, doc.Confirm, report)
 }
 
-// recompute computes the plan of a lane anew while it runs. A saved plan is carried out as it was reviewed or not at all, and
+// recompute computes the plan of a lane anew while it runs, and asks the IKE daemons again. A saved plan is carried out as it was reviewed or not at all, and
 // one whose targets are among its sources would move again what it has moved.
-func (l *lane) recompute(src *source) func() (*plan.Plan, error) {
+func (l *lane) recompute(ctx context.Context, src *source) func() (*plan.Plan, *ike.Part, error) {
 	if src.saved != nil || src.doc.MeetsItself() {
 		return nil
 	}
-	return func() (*plan.Plan, error) {
+	return func() (*plan.Plan, *ike.Part, error) {
 		inv, err := l.ns.Inventory(l.conn)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return plan.Compute(src.doc, inv), nil
+		p := plan.Compute(src.doc, inv)
+		part, err := ike.Consult(ctx, src.doc, p)
+		return p, part, err
 	}
 }
 
@@ -169,12 +168,4 @@ func (p *program) keepWatch(run string, l *lane, within time.Duration) error {
 		args = append(args, "--netns", l.ns.name)
 	}
 	return p.detach("xfrm-plan-watchdog-"+run, args)
-}
-
-func awaitUntil(j *rollback.Journal, within time.Duration) error {
-	now, err := rollback.Now()
-	if err != nil {
-		return errors.Join(err, j.Close())
-	}
-	return j.Await(now + rollback.Boottime(within))
 }

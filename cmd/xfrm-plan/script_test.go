@@ -96,6 +96,8 @@ func (h *memoryHost) Inventory(c *xfrm.Conn) (*plan.Inventory, error) {
 	return &plan.Inventory{SAs: sas, Policies: policies, Addresses: h.addresses}, err
 }
 
+func (h *memoryHost) Addresses() ([]netip.Addr, error) { return h.addresses, nil }
+
 func (h *memoryHost) HasRoute(local, _ netip.Addr) (bool, error) {
 	for _, a := range h.addresses {
 		if a == local {
@@ -138,15 +140,18 @@ func scriptProgram(ts *testscript.TestScript, out io.Writer) *program {
 		open:     func(string) (namespace, error) { return h, nil },
 		announce: func(string) {},
 	}
-	p.detach = func(_ string, args []string) error {
-		ready := make(chan struct{})
-		w := *p
-		w.out = writerFunc(func(b []byte) (int, error) { close(ready); return len(b), nil })
-		go w.run(context.Background(), args)
-		<-ready
-		return nil
-	}
+	p.detach = p.watchdogHere
 	return p
+}
+
+// watchdogHere starts a watchdog that is a goroutine.
+func (p *program) watchdogHere(_ string, args []string) error {
+	ready := make(chan struct{})
+	w := *p
+	w.out = writerFunc(func(b []byte) (int, error) { close(ready); return len(b), nil })
+	go w.run(context.Background(), args)
+	<-ready
+	return nil
 }
 
 type writerFunc func([]byte) (int, error)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/review"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
@@ -65,7 +66,11 @@ type standing struct {
 	Unknown    int       `json:"unknown,omitempty"`
 	Behind     int       `json:"notFollowed,omitempty"` // groups that have moved without their IKE daemon
 	Groups     int       `json:"groups"`
-	Unreadable string    `json:"unreadable,omitempty"`
+
+	// What a process that is at work tells now and then.
+	Live *rollback.Progress `json:"progress,omitempty"`
+
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
 func standingOf(past *rollback.Past, s rollback.Standing, now time.Time) standing {
@@ -74,7 +79,7 @@ func standingOf(past *rollback.Past, s rollback.Standing, now time.Time) standin
 		Run: h.Run, Plan: h.Plan, NetNS: h.NetNS, Started: h.Started, State: s.State, Process: s.Process,
 		WaveNumber: s.Wave, Waves: len(h.Waves), Groups: s.Groups,
 		Done: past.Count(executor.Done), Undone: past.Count(executor.Undone), Blocked: past.Count(executor.Stuck),
-		Unknown: past.Count(executor.Unknown), Behind: past.Count(executor.NotFollowed),
+		Unknown: past.Count(executor.Unknown), Behind: past.Count(executor.NotFollowed), Live: s.Progress,
 	}
 	if s.WordLeft > 0 {
 		l.Confirm = now.Add(s.WordLeft).Round(time.Second)
@@ -110,11 +115,23 @@ func (l *standing) more(now time.Time) string {
 			all = append(all, fmt.Sprintf("wave %d of %d (%s)", l.WaveNumber, l.Waves, l.Wave))
 		}
 		all = append(all, fmt.Sprintf("begun %s, %v ago", clock(l.Started), now.Sub(l.Started).Round(time.Second)), fmt.Sprintf("process %d", l.Process))
+		if l.Live != nil {
+			all = append(all, figures(l.Live, now))
+		}
 	}
 	if !l.Confirm.IsZero() {
 		all = append(all, fmt.Sprintf("until %s, in %v: `xfrm-plan confirm %s`", clock(l.Confirm), l.Confirm.Sub(now).Round(time.Second), l.Run))
 	}
 	return strings.Join(all, ", ")
+}
+
+// figures are those of a run at work that its journal doesn't know.
+func figures(f *rollback.Progress, now time.Time) string {
+	text := fmt.Sprintf("blocked now %d, longest interruption %s", f.Blocked, review.Duration(f.Longest))
+	if f.End.IsZero() {
+		return text + ", ETA ?"
+	}
+	return text + fmt.Sprintf(", ETA %v", max(0, f.End.Sub(now)).Round(time.Second))
 }
 
 // clock is a time of day of here; what is of another day says so by its run's name.

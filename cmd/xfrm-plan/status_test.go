@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,7 +34,8 @@ func TestStatusShowsARunAtWork(t *testing.T) {
 		}
 		return out.String()
 	}
-	want := regexp.MustCompile(`^(\S+)  at work +1 of 5 groups done  isp-swap  wave 1 of 2 \(canary\), begun \d\d:\d\d:\d\d, \d+s ago, process \d+\n$`)
+	want := regexp.MustCompile(`^(\S+)  at work +1 of 5 groups done  isp-swap  wave 1 of 2 \(canary\), begun \d\d:\d\d:\d\d, \d+s ago, process \d+, ` +
+		`blocked now 0, longest interruption \S+, ETA (9m\d+|10m0)s\n$`)
 	deadline := time.Now().Add(60 * time.Second)
 	for !want.MatchString(ask()) {
 		if time.Now().After(deadline) {
@@ -46,12 +48,20 @@ func TestStatusShowsARunAtWork(t *testing.T) {
 		State, Wave   string
 		Process, Done int
 		Groups        int
+		Progress      struct {
+			BlockedNow                     *int
+			LongestInterruptionNanoseconds int64
+			ExpectedEnd                    time.Time
+		}
 	}
 	if err := json.Unmarshal([]byte(ask("--output", "json", run)), &answer); err != nil {
 		t.Fatal(err)
 	}
 	if answer.State != "at work" || answer.Wave != "canary" || answer.Process != os.Getpid() || answer.Done != 1 || answer.Groups != 5 {
 		t.Errorf("as JSON: %+v", answer)
+	}
+	if f := answer.Progress; f.BlockedNow == nil || *f.BlockedNow != 0 || f.LongestInterruptionNanoseconds <= 0 || time.Until(f.ExpectedEnd) < time.Minute {
+		t.Errorf("as JSON: %+v", f)
 	}
 	if got := ask(run); !strings.Contains(got, "1 of 5 groups done by its journal") || strings.Contains(got, "in flight") {
 		t.Errorf("status %s says %q", run, got)
@@ -61,6 +71,9 @@ func TestStatusShowsARunAtWork(t *testing.T) {
 		t.Fatalf("exit status %d", code)
 	}
 	got := ask(run)
+	if _, err := os.Stat(filepath.Join(args[1], "runs", run, "progress.json")); !os.IsNotExist(err) {
+		t.Errorf("a run that is over still tells how far it is: %v", err)
+	}
 	for _, want := range []string{": ended\n", "interrupted: 0 of 5 groups done, 1 undone, 4 untouched", "2 SAs and 6 policies read back at "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)

@@ -9,6 +9,7 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/progress"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
@@ -128,7 +129,9 @@ func (p *program) settle(ctx context.Context, state *rollback.StateDir, past *ro
 	emit func(executor.Event)) (*executor.Report, error) {
 	h := &past.Header
 	p.logBegun(h.Run, h.Plan, h.NetNS, len(past.Transactions), towards)
-	report, err := state.Settle(ctx, past, towards, conn, emit)
+	take, end := tell(state, h.Run, progress.ForGroups(len(past.Transactions)))
+	report, err := state.Settle(ctx, past, towards, conn, func(e executor.Event) { take(&e); emit(e) })
+	end()
 	if report == nil {
 		return nil, err
 	}

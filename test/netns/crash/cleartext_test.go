@@ -5,9 +5,9 @@ package crash
 import (
 	"bufio"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
-	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	netns "github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 var thorough = flag.Bool("thorough", false, "every way in which a run may end under load, not only the worst")
@@ -60,14 +62,27 @@ var endings = []struct {
 	name string
 	run  func(*testing.T, *host)
 }{
-	{"kill -9, and recover", func(t *testing.T, g *host) {
-		r := g.held(t)
-		r.release(t)
-		r.until(t, "blocked")
-		time.Sleep(time.Duration(mathrand.IntN(20)) * time.Millisecond) // whatever it is at then
-		r.cmd.Process.Kill()
-		r.ends(t, -1)
-		g.program(t, 0, "recover", "--yes")
+	{"kill -9 in each phase, and recover", func(t *testing.T, g *host) {
+		amid := 0
+		for _, p := range phases {
+			r := g.held(t)
+			killed := g.killAt(t, r, p.tells)
+			r.release(t)
+			r.ends(t, -1)
+			killed(p.name)
+			blocks := 0
+			for _, policy := range g.snap(t).Policies {
+				if policy.Action == "block" {
+					blocks++
+				}
+			}
+			t.Logf("killed when the kernel told of the first %s: %d policies block", p.name, blocks)
+			amid += min(blocks, 1)
+			g.program(t, 0, "recover", "--yes")
+		}
+		if amid == 0 {
+			t.Error("each kill came when nothing was blocked any more")
+		}
 	}},
 	{"both gateways, and back", func(t *testing.T, g *host) {
 		peer := newHost(t, topo.Right)
@@ -102,6 +117,55 @@ var endings = []struct {
 			t.Error("the second signal came when all was undone already")
 		}
 	}},
+}
+
+// phases are those of a group, by what the kernel tells of it. Policies are rewritten in place where that costs less.
+var phases = []struct {
+	name  string
+	tells func(*xfrm.Event) bool
+}{
+	{"block", func(e *xfrm.Event) bool { return written(e) && e.Policy.Action == xfrm.Block }},
+	{"migration", func(e *xfrm.Event) bool { return e.Migration != nil }},
+	{"rewritten policy", func(e *xfrm.Event) bool { return written(e) && e.Policy.Action == xfrm.Allow && !e.Policy.Tagged() }},
+	{"block's end", func(e *xfrm.Event) bool { return e.Type == xfrm.MsgDelPolicy && e.Policy != nil && e.Policy.Tagged() }},
+}
+
+func written(e *xfrm.Event) bool {
+	return e.Policy != nil && (e.Type == xfrm.MsgNewPolicy || e.Type == xfrm.MsgUpdPolicy)
+}
+
+// killAt kills the run when the kernel tells of something. The function that it returns waits for that.
+func (g *host) killAt(t *testing.T, r *heldRun, tells func(*xfrm.Event) bool) (wait func(what string)) {
+	t.Helper()
+	ns, err := netns.Open(string(g.ns))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	m, err := xfrm.DialMonitor(ns.FD(), xfrm.GroupPolicy, xfrm.GroupMigrate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan error, 1)
+	go func() {
+		defer m.Close()
+		for until := time.Now().Add(time.Minute); ; {
+			e, err := m.Next(until)
+			if err == nil && tells(&e) {
+				err = r.cmd.Process.Kill()
+			} else if err == nil || errors.Is(err, xfrm.ErrOverrun) {
+				continue
+			}
+			heard <- err
+			return
+		}
+	}()
+	return func(what string) {
+		t.Helper()
+		if err := <-heard; err != nil {
+			t.Fatalf("wait for the first %s: %v", what, err)
+		}
+	}
 }
 
 // heldRun is a run that waits after its first wave.

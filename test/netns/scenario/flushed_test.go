@@ -4,13 +4,12 @@ package scenario
 
 import (
 	"fmt"
-	"net/netip"
 	"testing"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
 )
 
-// TestFlushedPoliciesAreBlockedAgain lets a neighbour flush the SPD between the waves: the first policies that come after that block both
+// TestFlushedPoliciesAreBlockedAgain lets a neighbour flush the SPD between the waves: the first policies that come after that block every direction of both
 // tunnels, the one that has moved and the one that has not. In the end all is as before.
 func TestFlushedPoliciesAreBlockedAgain(t *testing.T) {
 	build(t)
@@ -33,13 +32,41 @@ func TestFlushedPoliciesAreBlockedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first := afterFlush(heard); len(first) < len(peers) || !first[0].IsValid() || !first[1].IsValid() || first[0] == first[1] {
-		t.Errorf("after the flush came policies that block %v, want one for each tunnel first", first)
+	first := afterFlush(heard)
+	first = first[:min(len(first), 3*len(peers))]
+	blocks := make(map[string]bool)
+	for _, b := range first {
+		blocks[b] = true
+	}
+	if len(blocks) != 3*len(peers) || blocks[""] {
+		t.Errorf("after the flush came policies that block %q, want each direction of each tunnel first", first)
+	}
+}
+
+// TestFlushAmidAWave flushes the SPD while groups are moved one after the other: whatever the run is doing with each of them at that moment, it ends,
+// undoes what it has done, and every policy is back.
+func TestFlushAmidAWave(t *testing.T) {
+	build(t)
+	many := make([]string, 200)
+	for i := range many {
+		many[i] = fmt.Sprintf("203.0.113.%d", i+1)
+	}
+	manual(t, many)
+	before := snap(t)
+	r := start(t, "")
+	r.firstMoved(t)
+	if _, err := topo.Left.Run("ip", "xfrm", "policy", "flush"); err != nil {
+		t.Fatal(err)
+	}
+	got := r.end(t)
+	expect(t, got, 7, "deleted by somebody else")
+	if err := snap(t).Same(before); err != nil {
+		t.Errorf("%v\n%s", err, got.Output)
 	}
 }
 
 // afterFlush lists what the policies block that came after the SPD was flushed.
-func afterFlush(heard []topo.Notice) (first []netip.Addr) {
+func afterFlush(heard []topo.Notice) (first []string) {
 	flushed := false
 	for _, n := range heard {
 		flushed = flushed || n.Type == topo.MsgFlushPolicy

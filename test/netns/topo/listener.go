@@ -32,8 +32,8 @@ const (
 type Notice struct {
 	At    time.Time
 	Type  uint16
-	SPI   uint32     // of MsgMigrateState: struct xfrm_user_migrate_state begins with the SA's id
-	Block netip.Addr // of MsgNewPolicy: where an outbound block policy has its traffic go; invalid for any other policy
+	SPI   uint32 // of MsgMigrateState: struct xfrm_user_migrate_state begins with the SA's id
+	Block string // of MsgNewPolicy: what a block policy is over, "out 10.2.0.0 10.1.0.0" (direction, destination, source); empty for any other policy
 }
 
 // String names the notice for people.
@@ -120,7 +120,7 @@ func notices(b []byte) (all []Notice) {
 		if body := b[unix.SizeofNlMsghdr:size]; n.Type == MsgMigrateState && len(body) >= 20 {
 			n.SPI = binary.BigEndian.Uint32(body[16:])
 		} else if n.Type == MsgNewPolicy {
-			n.Block = outboundBlock(body)
+			n.Block = blockOver(body)
 		}
 		all = append(all, n)
 		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
@@ -128,16 +128,17 @@ func notices(b []byte) (all []Notice) {
 	return all
 }
 
-// outboundBlock takes struct xfrm_userpolicy_info apart, which begins with the selector and the selector with its destination.
-func outboundBlock(body []byte) netip.Addr {
+// blockOver takes struct xfrm_userpolicy_info apart, which begins with the selector and the selector with destination and source.
+func blockOver(body []byte) string {
 	const family, dir, action, size = 40, 160, 161, 168
-	if len(body) < size || body[dir] != 1 || body[action] != 1 { // XFRM_POLICY_OUT, XFRM_POLICY_BLOCK
-		return netip.Addr{}
+	if len(body) < size || body[action] != 1 { // XFRM_POLICY_BLOCK
+		return ""
 	}
+	names := [...]string{"in", "out", "fwd"}
 	if body[family] == unix.AF_INET {
-		return netip.AddrFrom4([4]byte(body[:4]))
+		return fmt.Sprint(names[body[dir]%3], " ", netip.AddrFrom4([4]byte(body[:4])), " ", netip.AddrFrom4([4]byte(body[16:20])))
 	}
-	return netip.AddrFrom16([16]byte(body[:16]))
+	return fmt.Sprint(names[body[dir]%3], " ", netip.AddrFrom16([16]byte(body[:16])), " ", netip.AddrFrom16([16]byte(body[16:32])))
 }
 
 // Stop ends the listening and returns what was heard. The kernel queues a notification before the request that caused it returns, so

@@ -1,0 +1,251 @@
+package executor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
+	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
+	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
+)
+
+// TestPoliciesDeletedAtAnyMoment has somebody delete policies right before each datagram of a run in turn, also of one that fails and undoes itself.
+// However it ends, every tunnel is whole then: where it is, its traffic is protected both ways, and nothing temporary is left.
+func TestPoliciesDeletedAtAnyMoment(t *testing.T) {
+	const tunnels = 4
+	deletions := map[string]func(*testing.T, *bench){
+		"all": func(t *testing.T, b *bench) {
+			if err := b.k.FlushPolicies(); err != nil {
+				t.Error(err)
+			}
+		},
+		"outbound ones of one": func(t *testing.T, b *bench) {
+			c := b.k.Dial()
+			defer c.Close()
+			for _, p := range policiesOf(b, 2) {
+				if p.Dir == xfrm.DirOut {
+					_ = c.Do(xfrm.DeletePolicy(p))
+				}
+			}
+		},
+	}
+	for name, deleted := range deletions {
+		for _, onError := range []plan.OnError{plan.OnErrorRollback, plan.OnErrorStop, plan.OnErrorContinue} {
+			for _, failing := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %s, fails %v", name, onError, failing), func(t *testing.T) {
+					for n := 1; ; n++ {
+						if !deletedAt(t, n, tunnels, onError, failing, deleted) {
+							t.Logf("%d datagrams", n-1)
+							return
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// deletedAt runs with policies deleted before the nth datagram, and reports whether there was one.
+func deletedAt(t *testing.T, n, tunnels int, onError plan.OnError, failing bool, deleted func(*testing.T, *bench)) (some bool) {
+	t.Helper()
+	var b *bench
+	sends, calls := 0, 0
+	b = newBench(t, tunnels, func(at xfrmtest.At) (e xfrmtest.Effect) {
+		if at.Point != xfrmtest.BeforeSend || b == nil || b.cfg.Monitor == nil {
+			return e
+		}
+		if sends++; sends == n && !some {
+			some = true
+			e.Run = func() { deleted(t, b) }
+		}
+		if at.Has(xfrm.MsgMigrateState) {
+			if calls++; failing && calls == tunnels {
+				e.Lies = map[int]xfrmtest.Lie{len(at.Messages) - 1: {Truth: xfrmtest.NotDone, Errno: unix.EEXIST}}
+			}
+		}
+		return e
+	})
+	b.cfg.OnError = onError
+	whole := len(policiesOf(b, 0))
+	watched(t, b, func() {})
+	r, err := executor.Run(t.Context(), b.plan, b.cfg)
+	for i := range tunnels {
+		out := b.k.Send(xfrmtest.Example(&b.tunnels[i].Policies[0].Sel))
+		in := b.k.Receive(xfrmtest.Arrival{Inner: xfrmtest.Example(&b.tunnels[i].Policies[1].Sel)})
+		if got := len(policiesOf(b, i)); out.Fate != xfrmtest.Protected || in.Fate != xfrmtest.Dropped || got != whole || b.tagged() != 0 {
+			t.Errorf("before datagram %d: tunnel %d, reported %s, at %s: outbound %v, cleartext inbound %v, %d policies, want %d, %d tagged are left\n%v",
+				n, i, r.Groups[i].Outcome, b.at(i), out.Fate, in.Fate, got, whole, b.tagged(), err)
+		}
+	}
+	return some
+}
+
+// TestFlushedSPDIsBlockedInward: an inbound policy that is gone lets cleartext in, so that it is blocked as the outbound ones are, until it is put back.
+func TestFlushedSPDIsBlockedInward(t *testing.T) {
+	b := newBench(t, 3, nil, inTwoWaves(time.Hour)...)
+	b.cfg.OnError = plan.OnErrorStop
+	watched(t, b, func() {
+		if err := b.k.FlushPolicies(); err != nil {
+			t.Error(err)
+		}
+	})
+	emit, seen := b.cfg.Emit, false
+	b.cfg.Emit = func(e executor.Event) {
+		emit(e)
+		if e.Kind != executor.Note || seen {
+			return
+		}
+		seen = true
+		for i := range 3 {
+			in := b.k.Receive(xfrmtest.Arrival{Inner: xfrmtest.Example(&b.tunnels[i].Policies[1].Sel)})
+			if out := b.k.Send(xfrmtest.Example(&b.tunnels[i].Policies[0].Sel)); out.Fate != xfrmtest.Blocked || in.Fate != xfrmtest.Dropped {
+				t.Errorf("tunnel %d: outbound %v, cleartext inbound %v, when it is said to be blocked", i, out.Fate, in.Fate)
+			}
+		}
+	}
+	if _, err := executor.Run(t.Context(), b.plan, b.cfg); !errors.Is(err, executor.ErrUnprotected) || !seen {
+		t.Errorf("%v, told of it: %v", err, seen)
+	}
+}
+
+// TestSARekeyedRightBeforeItMoves: -ESRCH is no failure of the group, which is computed again.
+func TestSARekeyedRightBeforeItMoves(t *testing.T) {
+	var b *bench
+	n := 0
+	b = newBench(t, 4, func(at xfrmtest.At) (e xfrmtest.Effect) {
+		if at.Point == xfrmtest.BeforeSend && at.Has(xfrm.MsgMigrateState) {
+			if n++; n == 3 {
+				e.Run = func() { rekey(t, b, 2) }
+			}
+		}
+		return e
+	})
+	watched(t, b, func() {})
+	r, err := executor.Run(t.Context(), b.plan, b.cfg)
+	if err != nil || b.outcomes(r) != "done done done done" || b.at(2) != "198.51.100.1" || b.tagged() != 0 {
+		t.Errorf("%v, %s, tunnel at %s, %d tagged", err, b.outcomes(r), b.at(2), b.tagged())
+	}
+	if g := r.Groups[2]; len(g.Spans) != 2 || len(g.Answers) == 0 {
+		t.Errorf("%d spans, answers %v: the report leaves out that it was held back twice, and why", len(g.Spans), g.Answers)
+	}
+}
+
+func rekey(t *testing.T, b *bench, tunnel int) {
+	t.Helper()
+	for i, sa := range []xfrm.SA{b.tunnels[tunnel].In, b.tunnels[tunnel].Out} {
+		if err := b.k.Rekey(sa.ID, sa.Mark, xfrm.SPI(0xe0000001+2*tunnel+i), true); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestManyRekeyedGroupsAreComputedOnce: what was computed for one is used for the others, as long as it holds.
+func TestManyRekeyedGroupsAreComputedOnce(t *testing.T) {
+	const n = 40
+	b := newBench(t, n, nil, inTwoWaves(time.Millisecond)...)
+	watched(t, b, func() {
+		for i := n / 2; i < n; i++ {
+			rekey(t, b, i)
+		}
+	})
+	calls, compute := 0, b.cfg.Recompute
+	b.cfg.Recompute = func() (*plan.Plan, *ike.Part, error) { calls++; return compute() }
+	r, err := executor.Run(t.Context(), b.plan, b.cfg)
+	if err != nil || r.Count(executor.Done) != n || calls > 2 { // one more for stragglers
+		t.Errorf("%v, %d done, computed %d times", err, r.Count(executor.Done), calls)
+	}
+}
+
+// TestParallelGroupsAreComputedAgain: the temporary policies of the groups beside it don't keep a group from being computed.
+func TestParallelGroupsAreComputedAgain(t *testing.T) {
+	const n = 30
+	b := newBench(t, n, nil, inTwoWaves(time.Millisecond)...)
+	b.cfg.Parallelism = 8
+	watched(t, b, func() {
+		for i := n / 2; i < n; i++ {
+			rekey(t, b, i)
+		}
+	})
+	if r, err := executor.Run(t.Context(), b.plan, b.cfg); err != nil || r.Count(executor.Done) != n {
+		t.Errorf("%v, %s", err, b.outcomes(r))
+	}
+}
+
+// TestRecoveryPutsBackWhatWasDeletedMeanwhile: between a crash and recovery somebody may delete a policy of a tunnel that has moved, or of one that the run
+// never came to. Either way its SAs are there, and nothing protects its traffic.
+func TestRecoveryPutsBackWhatWasDeletedMeanwhile(t *testing.T) {
+	for _, towards := range []executor.Outcome{executor.Done, executor.Undone} {
+		for moves := range 3 { // of two tunnels
+			for _, dir := range []xfrm.Dir{xfrm.DirOut, xfrm.DirIn} {
+				b := newBench(t, 2, nil, inTwoWaves(0)...)
+				ctx, stop := context.WithCancel(t.Context())
+				b.cfg.OnError = plan.OnErrorStop
+				done := 0
+				b.cfg.Emit = func(e executor.Event) {
+					if e.Kind == executor.GroupDone {
+						done++
+					}
+					if done == moves {
+						stop()
+					}
+				}
+				if moves == 0 {
+					stop()
+				}
+				_, _ = executor.Run(ctx, b.plan, b.cfg)
+				c := b.k.Dial()
+				for i := range 2 {
+					for _, p := range policiesOf(b, i) {
+						if p.Dir == dir {
+							_ = c.Do(xfrm.DeletePolicy(p))
+						}
+					}
+				}
+				c.Close()
+				b.cfg.Emit = func(executor.Event) {}
+				r, err := executor.Finish(t.Context(), b.transactions(), towards, b.cfg)
+				for i := range 2 {
+					out := b.k.Send(xfrmtest.Example(&b.tunnels[i].Policies[0].Sel))
+					in := b.k.Receive(xfrmtest.Arrival{Inner: xfrmtest.Example(&b.tunnels[i].Policies[1].Sel)})
+					if err != nil || out.Fate != xfrmtest.Protected || in.Fate != xfrmtest.Dropped {
+						t.Errorf("%s, %d moved, %v policies deleted: tunnel %d, reported %s, at %s: outbound %v, cleartext inbound %v: %v",
+							towards, moves, dir, i, r.Groups[i].Outcome, b.at(i), out.Fate, in.Fate, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestFollowedGroupIsLookedAfter: what its daemon has set up anew loses its policies like anything else when the SPD is flushed.
+func TestFollowedGroupIsLookedAfter(t *testing.T) {
+	for _, onError := range []plan.OnError{plan.OnErrorRollback, plan.OnErrorStop, plan.OnErrorContinue} {
+		b := newBench(t, 3, nil, inTwoWaves(time.Hour)...)
+		b.cfg.OnError = onError
+		owned(t, b, true, false)
+		watched(t, b, func() {
+			if err := b.k.FlushPolicies(); err != nil {
+				t.Error(err)
+			}
+		})
+		r, err := executor.Run(t.Context(), b.plan, b.cfg)
+		if !errors.Is(err, executor.ErrUnprotected) {
+			t.Errorf("%s: %v", onError, err)
+		}
+		for i := range 3 {
+			out := b.k.Send(xfrmtest.Example(&b.tunnels[i].Policies[0].Sel))
+			in := b.k.Receive(xfrmtest.Arrival{Inner: xfrmtest.Example(&b.tunnels[i].Policies[1].Sel)})
+			if out.Fate != xfrmtest.Protected || in.Fate != xfrmtest.Dropped || b.tagged() != 0 {
+				t.Errorf("%s: tunnel %d, reported %s, at %s: outbound %v, cleartext inbound %v, %d tagged are left: %v",
+					onError, i, r.Groups[i].Outcome, b.at(i), out.Fate, in.Fate, b.tagged(), err)
+			}
+		}
+	}
+}
