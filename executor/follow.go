@@ -22,8 +22,9 @@ var ErrNotFollowed = errors.New("its IKE daemon was left behind")
 
 // followed says of a group that its daemon was told of the new addresses.
 type followed struct {
-	lost   bool  // what it had before is not in the kernel any more
-	failed error // what kept one that the peer has moved from being done
+	now    []ike.ChildSA // what it has there
+	lost   bool          // what it had before is not in the kernel any more
+	failed error         // what kept one that the peer has moved from being done
 }
 
 // moves is the daemon's part in a group, none for a group that isn't its.
@@ -102,9 +103,7 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 // lead has the daemon follow a group that has moved.
 func (r *run) lead(ctx context.Context, gi int) error {
 	tx := &r.txs[gi]
-	r.mu.Lock()
-	r.led[gi] = true
-	r.mu.Unlock()
+	r.leads(true, gi)
 	c := r.companion()
 	var now []ike.ChildSA
 	err := ErrInterrupted
@@ -115,7 +114,11 @@ func (r *run) lead(ctx context.Context, gi int) error {
 		return nil
 	}
 	if c.told {
-		r.has(gi, new(followed))
+		has := now
+		if len(has) == 0 { // of a driver that can't tell
+			has, _ = c.inPolicies(tx) // what can't be read now is not looked for later
+		}
+		r.has(gi, &followed{now: has})
 	}
 	switch {
 	case err == nil:
@@ -184,7 +187,7 @@ func (r *run) adopt(gi int) bool {
 	} else {
 		err = c.left(tx, err)
 	}
-	r.has(gi, &followed{failed: err})
+	r.has(gi, &followed{now: now, failed: err})
 	r.end(gi, Done, got, err, time.Time{}, 0)
 	return true
 }

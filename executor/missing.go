@@ -59,9 +59,7 @@ func missingOf(conn *xfrm.Conn, tx *Transaction) (missing []missingPolicy, err e
 	copied := make([]bool, len(missing))
 	q = new(query)
 	for i := range missing {
-		tagged := *missing[i].want
-		tagged.Sel = tagged.Sel.Tagged(xfrm.Tag)
-		q.ask(xfrm.GetPolicyByKey(&tagged), func(a *xfrm.Answer) {
+		q.ask(xfrm.GetPolicyByKey(coverKey(missing[i].want)), func(a *xfrm.Answer) {
 			if a != nil && protects(a.Policy) {
 				missing[i].blocked = true
 				copied[i] = a.Policy.Action != xfrm.Block
@@ -76,6 +74,13 @@ func missingOf(conn *xfrm.Conn, tx *Transaction) (missing []missingPolicy, err e
 		}
 	}
 	return bare, err
+}
+
+// coverKey returns what a tagged policy over p is found by.
+func coverKey(p *xfrm.Policy) *xfrm.Policy {
+	c := *p
+	c.Sel = p.Sel.Tagged(xfrm.Tag)
+	return &c
 }
 
 // block blocks what the policy should protect.
