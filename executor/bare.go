@@ -12,7 +12,8 @@ import (
 )
 
 // What a run does about tunnels whose policies others have deleted: SAs without policies protect nothing, and what the policies matched leaves,
-// and is accepted, in the clear. It is blocked at once, in every direction, and put back when the run has come to its end.
+// and is accepted, in the clear. It is blocked at once, in every direction. If the SAs are gone a moment later their owner has closed the tunnel down, and the
+// blocks go. If not, the run ends, and the policies are put back then.
 
 // bareGroup is a group that no transaction is working on and that has SAs and lacks policies.
 type bareGroup struct {
@@ -20,7 +21,13 @@ type bareGroup struct {
 	at   Outcome       // when it was inspected
 	tx   Transaction   // in the direction of where the group is
 	anew []ike.ChildSA // what its daemon has set up in the place of what was moved
+
+	since  time.Time // when it was blocked
+	judged bool      // it is no tunnel that was being closed down
 }
+
+// closing is how long the owner of a tunnel may take from deleting its policies to deleting its SAs, or to putting other policies in.
+var closing = 500 * time.Millisecond
 
 // groups lists all groups.
 func (r *run) groups() []int {
@@ -41,31 +48,21 @@ func (w *watch) inspectAll() {
 }
 
 // inspect reads the policies of those of the groups that no transaction is working on; the others have their turn later. Where some are gone while
-// SAs are there the run ends.
+// SAs are there they are blocked.
 func (w *watch) inspect(groups []int) {
-	var bare []bareGroup
 	for some := range slices.Chunk(groups, lastLookGroups) {
-		bare = append(bare, w.inspectSome(some)...)
+		w.inspectSome(some)
 	}
+}
+
+// inspectSome inspects groups while no transaction is at work.
+func (w *watch) inspectSome(groups []int) {
+	w.r.holding.Lock()
+	defer w.r.holding.Unlock()
+	bare := w.r.bare(w.resting(groups), true)
 	if len(bare) == 0 {
 		return
 	}
-	err := fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once and are put back", ErrUnprotected, len(bare), bare[0].tx.Name)
-	w.mu.Lock()
-	w.failed = errors.Join(w.failed, err)
-	w.mu.Unlock()
-	w.r.event(Event{Kind: Note, Text: err.Error()})
-}
-
-// inspectSome returns the groups that were found bare and have not been before. No transaction begins until they are blocked.
-func (w *watch) inspectSome(groups []int) (found []bareGroup) {
-	w.r.holding.Lock()
-	defer w.r.holding.Unlock()
-	bare := w.r.bare(w.resting(groups))
-	if len(bare) == 0 {
-		return nil
-	}
-	w.stop()
 	// What has not been begun may not be on disk yet, and after a crash its block would be nobody's.
 	var intents []Transaction
 	for i := range bare {
@@ -80,12 +77,61 @@ func (w *watch) inspectSome(groups []int) (found []bareGroup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, b := range bare {
-		if _, known := w.bare[b.gi]; !known {
-			found = append(found, b)
-		}
+		before := w.bare[b.gi]
+		b.since, b.judged = time.Now(), before.judged && before.at == b.at
 		w.bare[b.gi] = b
 	}
-	return found
+}
+
+// judge decides about the groups that were blocked a moment ago, and reports whether there are some that it is too early for. Where SAs still lack policies
+// the run ends. Others are unblocked.
+func (w *watch) judge() (early bool) {
+	var due, closed []bareGroup
+	w.mu.Lock()
+	for _, gi := range slices.Sorted(maps.Keys(w.bare)) {
+		switch b := w.bare[gi]; {
+		case b.judged:
+		case time.Since(b.since) < closing:
+			early = true
+		default:
+			due = append(due, b)
+		}
+	}
+	w.mu.Unlock()
+	if len(due) == 0 {
+		return early
+	}
+	w.r.holding.Lock()
+	bare := w.r.bare(due, false)
+	for _, b := range due {
+		if !slices.ContainsFunc(bare, func(o bareGroup) bool { return o.gi == b.gi }) {
+			closed = append(closed, b)
+		}
+	}
+	w.unblock(closed)
+	w.r.holding.Unlock()
+	w.mu.Lock()
+	for _, b := range closed {
+		delete(w.bare, b.gi)
+	}
+	for _, b := range bare {
+		b.judged = true
+		w.bare[b.gi] = b
+	}
+	w.mu.Unlock()
+	if len(bare) != 0 {
+		w.fail(fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once and are put back", ErrUnprotected, len(bare), bare[0].tx.Name))
+	}
+	return early
+}
+
+// fail ends the run's work.
+func (w *watch) fail(err error) {
+	w.mu.Lock()
+	w.failed = errors.Join(w.failed, err)
+	w.mu.Unlock()
+	w.stop()
+	w.r.event(Event{Kind: Note, Text: err.Error()})
 }
 
 // resting lists those of the groups that no transaction is working on. The others are noted for later.
@@ -148,8 +194,8 @@ func (w *watch) takeBare(wanted func(*bareGroup) bool) []bareGroup {
 	return all
 }
 
-// bare returns those of the groups that have SAs and lack policies.
-func (r *run) bare(groups []bareGroup) (all []bareGroup) {
+// bare returns those of the groups that have SAs and lack policies, or policies and their covers.
+func (r *run) bare(groups []bareGroup, covered bool) (all []bareGroup) {
 	q := new(query)
 	places := make([][]place, len(groups))
 	missing := make([]bool, len(groups))
@@ -160,9 +206,13 @@ func (r *run) bare(groups []bareGroup) (all []bareGroup) {
 		for j := range tx.Policies {
 			want := goal(&tx.Policies[j])
 			there := false
-			found := func(a *xfrm.Answer) { there = there || a != nil }
-			q.ask(xfrm.GetPolicyByKey(coverKey(want)), found)
-			q.ask(xfrm.GetPolicyByKey(want), func(a *xfrm.Answer) { found(a); missing[i] = missing[i] || !there })
+			if covered {
+				q.ask(xfrm.GetPolicyByKey(coverKey(want)), func(a *xfrm.Answer) { there = a != nil })
+			}
+			q.ask(xfrm.GetPolicyByKey(want), func(a *xfrm.Answer) {
+				there = there || a != nil && (covered || !blockedInPlace(a.Policy))
+				missing[i] = missing[i] || !there
+			})
 		}
 	}
 	if q.run(r.cfg.Conn) != nil {
@@ -205,6 +255,34 @@ func (w *watch) block(bare []bareGroup) {
 	_ = w.r.cfg.Conn.Do(reqs...) // what could not be blocked is found when the groups are settled
 }
 
+// unblock takes away what block has put over the policies of groups.
+func (w *watch) unblock(groups []bareGroup) {
+	q := new(query)
+	var reqs []xfrm.Request
+	for i := range groups {
+		for j := range groups[i].tx.Policies {
+			want := goal(&groups[i].tx.Policies[j])
+			for _, k := range []*xfrm.Policy{coverKey(want), want} {
+				q.ask(xfrm.GetPolicyByKey(k), func(a *xfrm.Answer) {
+					if a != nil && (a.Policy.Tagged() || blockedInPlace(a.Policy)) {
+						reqs = append(reqs, xfrm.DeletePolicy(a.Policy))
+					}
+				})
+			}
+		}
+	}
+	if q.run(w.r.cfg.Conn) == nil && len(reqs) != 0 {
+		_ = w.r.cfg.Conn.Do(reqs...) // a block that stays is found by recover
+	}
+}
+
+// settle waits until it is known of every group that was blocked whether it was being closed down.
+func (w *watch) settle() {
+	for w.judge() {
+		time.Sleep(watchTick)
+	}
+}
+
 // restore settles groups that were blocked because their policies were gone, where they are: what has moved and has not been undone since as the run had
 // made it, the others as they were. Whoever deletes them again meanwhile is noticed, and given up on in the end.
 func (r *run) restore() error {
@@ -214,6 +292,7 @@ func (r *run) restore() error {
 	var failed []error
 	for range rounds {
 		r.watch.lookWell()
+		r.watch.settle()
 		bare := r.watch.takeBare(anyBare)
 		if len(bare) == 0 {
 			return errors.Join(failed...)
@@ -225,6 +304,7 @@ func (r *run) restore() error {
 		}
 	}
 	r.watch.lookWell()
+	r.watch.settle()
 	for _, b := range r.watch.takeBare(anyBare) {
 		err := errors.New("its policies are deleted again and again by somebody else: its traffic stays blocked")
 		r.end(b.gi, b.at, settled{}, err, time.Time{}, 0)

@@ -75,10 +75,13 @@ func (w *watch) check(stays bool) error {
 		return nil
 	}
 	w.lookWell()
+	if stays && w.hasFailed() == nil {
+		w.lastLook()
+	}
+	w.settle()
 	if w.hasFailed() != nil { // with those that were in flight when the others were inspected
 		w.inspectAll()
-	} else if stays {
-		w.lastLook()
+		w.settle()
 	}
 	return w.hasFailed()
 }
@@ -127,6 +130,7 @@ func (w *watch) look() {
 	default:
 		w.inspect(w.takeLater())
 	}
+	w.judge()
 }
 
 // listen hears what has come in.
