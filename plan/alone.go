@@ -42,7 +42,7 @@ func (c *computation) rewriteAlone(p *xfrm.Policy, templates []xfrm.Template) (s
 			}
 		}
 		t.Src, t.Dst, t.Family = src.addr, dst.addr, dst.family
-		if set.Reqid != nil && t.Reqid != 0 {
+		if set.Reqid != nil && (t.Reqid != 0 || p.Dir == xfrm.DirOut) {
 			t.Reqid = *set.Reqid
 		}
 	}

@@ -18,13 +18,14 @@ type computation struct {
 	about   []*xfrm.SA // by refusal; see refuse
 	remarks sync.Mutex // guards about and what the plan has to say besides its groups, which come in any order
 
-	moved  []*move        // by SA; nil if it stays
-	left   []bool         // by SA: it has an address of the plan and the selection leaves it out
-	next   []*xfrm.Policy // by policy; nil if it stays
-	aged   bool           // policies of equal priority have to be rewritten by age
-	groups []members
-	tuples *chains[tuple] // of SAs with an SPI, larval ones too
-	hops   map[xfrm.SAID]bool
+	moved    []*move        // by SA; nil if it stays
+	left     []bool         // by SA: it has an address of the plan and the selection leaves it out
+	retagged bool           // an SA gets another reqid or mark
+	next     []*xfrm.Policy // by policy; nil if it stays
+	aged     bool           // policies of equal priority have to be rewritten by age
+	groups   []members
+	tuples   *chains[tuple] // of SAs with an SPI, larval ones too
+	hops     map[xfrm.SAID]bool
 }
 
 // Compute works out what the document means for what the inventory holds. It never fails: what keeps the plan from
@@ -40,6 +41,7 @@ func Compute(doc *Document, inv *Inventory) *Plan {
 	c.moves()
 	c.partly()
 	c.rewrites()
+	c.mingled()
 	c.keepAge()
 	c.gather()
 	c.order()

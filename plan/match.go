@@ -148,9 +148,7 @@ func satisfies(sa *xfrm.SA, p *xfrm.Policy, t, via *xfrm.Template) bool {
 		sa.Dir == xfrm.SADirIn && out, sa.Dir == xfrm.SADirOut && !out,
 		p.IfID != sa.IfID && (out || p.IfID != 0):
 		return false
-	case out && p.Mark.Key()&sa.Mark.Mask != sa.Mark.Key():
-		return false
-	case !out && (p.Mark.Value^sa.Mark.Value)&p.Mark.Mask&sa.Mark.Mask != 0: // no packet has both marks
+	case !marksMeet(p, sa.Mark):
 		return false
 	}
 	if t.Mode != xfrm.ModeTransport {
@@ -160,6 +158,15 @@ func satisfies(sa *xfrm.SA, p *xfrm.Policy, t, via *xfrm.Template) bool {
 		return between(sa, via, out)
 	}
 	return admits(&p.Sel, sa.Src, sa.ID.Dst, sa.ID.Family) // its addresses are the packet's
+}
+
+// marksMeet reports whether packets of the policy can use an SA with the mark: outbound the kernel looks for it with the
+// policy's mark, inbound with the packet's.
+func marksMeet(p *xfrm.Policy, m xfrm.Mark) bool {
+	if p.Dir == xfrm.DirOut {
+		return p.Mark.Key()&m.Mask == m.Key()
+	}
+	return (p.Mark.Value^m.Value)&p.Mark.Mask&m.Mask == 0 // else no packet has both marks
 }
 
 // between compares the SA's addresses with a template's. Inbound the kernel looks at the source only.

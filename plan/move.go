@@ -31,7 +31,7 @@ func (c *computation) moves() {
 // movesOf does the work of moves for SAs from..to-1.
 func (c *computation) movesOf(from, to int) {
 	var all slab[move]
-	matched := 0
+	matched, retagged := 0, false
 	for i := from; i < to; i++ {
 		sa := &c.inv.SAs[i]
 		src, movedSrc := c.mapping.apply(sa.Src, sa.ID.Family)
@@ -70,10 +70,12 @@ func (c *computation) movesOf(from, to int) {
 		}
 		c.check(v)
 		c.moved[i] = v
+		retagged = retagged || v.retags()
 	}
 	c.remarks.Lock()
 	defer c.remarks.Unlock()
 	c.plan.Matched += matched
+	c.retagged = c.retagged || retagged
 }
 
 // anyFamily lets a transport-mode SA that takes packets between any addresses take them in its new family too. Without

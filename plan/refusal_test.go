@@ -90,6 +90,17 @@ func TestRefusals(t *testing.T) {
 	outwardFirst := outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out)
 	outwardFirst.Priority = 0
 	blocking := func(p xfrm.Policy) xfrm.Policy { p.Action = xfrm.Block; return p }
+	ofMark := func(value uint32) xfrm.Policy {
+		p := outPolicy(value, "10.1.0.0/24", "10.2.0.0/24", out)
+		p.Mark = xfrm.Mark{Value: value, Mask: 0xff}
+		return p
+	}
+	remoteMarked := func(value uint32) func(*plan.Document) {
+		return func(d *plan.Document) {
+			overriding(plan.Changes{Mark: &xfrm.Mark{Value: value, Mask: 0xff}})(d)
+			d.Renumber = []plan.Renumber{rule(remote+"/32", "198.51.100.9/32")}
+		}
+	}
 	encapNone := plan.Changes{Encap: &plan.EncapChange{None: true}}
 	hostToHost := plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorHostToHost}}
 
@@ -145,6 +156,30 @@ func TestRefusals(t *testing.T) {
 		{name: "a new mark at the old destination", sas: []xfrm.SA{out}, doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}}),
 			want: []plan.Slug{plan.SlugMarkOnly}},
 		{name: "a new mark at a new destination", sas: []xfrm.SA{in}, doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}})},
+		{name: "a new mark that the policy doesn't have", sas: []xfrm.SA{out}, policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out)},
+			doc: remoteMarked(1), want: []plan.Slug{plan.SlugPolicyMark}},
+		{name: "a new mark that the policy has", sas: []xfrm.SA{out}, policies: []xfrm.Policy{ofMark(1)}, doc: remoteMarked(1)},
+		{name: "a new mark inbound, where the policy takes any", sas: []xfrm.SA{in}, policies: []xfrm.Policy{inbound(100)},
+			doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}})},
+		{name: "a reqid that another Child SA has", sas: []xfrm.SA{out, espSA(local, remote, 3, 9)},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, remote, 3, 9))},
+			doc: func(d *plan.Document) {
+				d.Overrides = []plan.Override{{Match: plan.Match{Reqid: ptr(uint32(7))}, Set: plan.Changes{Reqid: ptr(uint32(9))}}}
+			},
+			want: []plan.Slug{plan.SlugSharedTemplate}},
+		{name: "one new reqid for two Child SAs", sas: []xfrm.SA{out, espSA(local, remote, 3, 9)},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, remote, 3, 9))},
+			doc:      overriding(plan.Changes{Reqid: ptr(uint32(70))}),
+			want:     []plan.Slug{plan.SlugSharedTemplate, plan.SlugSharedTemplate}},
+		{name: "one new reqid for Child SAs to two hosts", sas: []xfrm.SA{out, espSA(local, "203.0.113.2", 3, 9)},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, "203.0.113.2", 3, 9))},
+			doc:      overriding(plan.Changes{Reqid: ptr(uint32(70))})},
+		{name: "the reqid of a policy that waits for its SA", sas: []xfrm.SA{out},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, remote, 3, 9))},
+			doc: func(d *plan.Document) {
+				d.Overrides = []plan.Override{{Match: plan.Match{Reqid: ptr(uint32(7))}, Set: plan.Changes{Reqid: ptr(uint32(9))}}}
+			},
+			want: []plan.Slug{plan.SlugSharedTemplate}},
 		{name: "a transport-mode SA's own selector", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport, func(sa *xfrm.SA) { sa.Sel = hosts })},
 			want: []plan.Slug{plan.SlugTransportSelector}},
 		{name: "a transport-mode SA's policy", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport)}, policies: []xfrm.Policy{hostPolicy(hosts, 1)},
