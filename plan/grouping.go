@@ -40,11 +40,11 @@ func link(inv *Inventory) *links {
 	finding.Go(func() { pairs = pairsOf(inv) })
 	l.findUsers(inv)
 	finding.Wait()
-	l.joinUsers(inv)
+	guesses := l.joinUsers(inv)
 	l.join(mirrored)
 	l.join(pairs)
 	l.join(l.alone(inv))
-	l.directions(inv)
+	l.directions(inv, guesses)
 	return l
 }
 
@@ -115,20 +115,30 @@ func (l *links) usersOf(inv *Inventory, index *saIndex, from, to int) []int32 {
 	return users
 }
 
-// joinUsers joins each policy and the SAs that its templates ask for, and notes in which direction they use them.
-func (l *links) joinUsers(inv *Inventory) {
+// joinUsers joins each policy and the SAs that its templates ask for, and notes in which direction they use them. It
+// returns the directions by policies that take SAs between any hosts, and so those of the other direction as well.
+func (l *links) joinUsers(inv *Inventory) (guesses []guess) {
 	for pi := range inv.Policies {
 		p := &inv.Policies[pi]
 		var via *xfrm.Template
 		for ti := range p.Templates {
 			t := &p.Templates[ti]
-			wildcard := outerOf(p, t, via).dst.IsAny()
+			at := outerOf(p, t, via)
+			peer := at.dst // what the kernel compares
+			if p.Dir != xfrm.DirOut {
+				peer = at.src
+			}
+			anywhere := at.src.IsAny() && at.dst.IsAny()
 			for _, i := range l.ofTemplate(pi, ti) {
 				l.sets.join(i, l.offset+int32(pi))
-				if !wildcard {
+				if !peer.IsAny() {
 					l.children.join(i, l.offset+int32(pi))
 				}
-				if l.dirs[i] == xfrm.SADirUnset {
+				switch {
+				case l.dirs[i] != xfrm.SADirUnset:
+				case anywhere:
+					guesses = append(guesses, guess{i, saDirOf(p.Dir)})
+				default:
 					l.dirs[i] = saDirOf(p.Dir)
 				}
 			}
@@ -137,6 +147,13 @@ func (l *links) joinUsers(inv *Inventory) {
 			}
 		}
 	}
+	return guesses
+}
+
+// guess is an SA's direction if nothing better tells.
+type guess struct {
+	sa  int32
+	dir xfrm.SADir
 }
 
 func saDirOf(d xfrm.Dir) xfrm.SADir {
@@ -240,8 +257,9 @@ func pairOf(a, b xfrm.Address, f xfrm.Family, reqid uint32) pair {
 	return pair{a, b, f, reqid}
 }
 
-// directions: what the SA says, else what its policies say (set already), else where its addresses are assigned.
-func (l *links) directions(inv *Inventory) {
+// directions: what the SA says, else what the policies between its hosts say (set already), else where its addresses are
+// assigned, else what other policies say.
+func (l *links) directions(inv *Inventory, guesses []guess) {
 	local := make(map[xfrm.Address]bool, len(inv.Addresses))
 	for _, a := range inv.Addresses {
 		local[xfrm.AddressFrom(a)] = true
@@ -256,6 +274,25 @@ func (l *links) directions(inv *Inventory) {
 			l.dirs[i] = xfrm.SADirOut
 		case local[sa.ID.Dst] && !local[sa.Src]:
 			l.dirs[i] = xfrm.SADirIn
+		}
+	}
+	l.guess(guesses)
+}
+
+// guess sets the directions that nothing better tells and on which all guesses agree.
+func (l *links) guess(guesses []guess) {
+	found := make(map[int32]uint8)
+	for _, g := range guesses {
+		if l.dirs[g.sa] == xfrm.SADirUnset {
+			found[g.sa] |= 1 << g.dir
+		}
+	}
+	for i, dirs := range found {
+		switch dirs {
+		case 1 << xfrm.SADirIn:
+			l.dirs[i] = xfrm.SADirIn
+		case 1 << xfrm.SADirOut:
+			l.dirs[i] = xfrm.SADirOut
 		}
 	}
 }

@@ -169,7 +169,8 @@ func marksMeet(p *xfrm.Policy, m xfrm.Mark) bool {
 	return (p.Mark.Value^m.Value)&p.Mark.Mask&m.Mask == 0 // else no packet has both marks
 }
 
-// between compares the SA's addresses with a template's. Inbound the kernel looks at the source only.
+// between compares the SA's addresses with a template's. Inbound the kernel looks at the source only; where that is a
+// wildcard, only the destination tells an inbound SA from the outbound one of its reqid.
 func between(sa *xfrm.SA, t *xfrm.Template, out bool) bool {
 	if out && t.Family != sa.ID.Family {
 		return false
@@ -177,7 +178,7 @@ func between(sa *xfrm.SA, t *xfrm.Template, out bool) bool {
 	if !t.Src.IsAny() && !sa.Src.IsAny() && (t.Src != sa.Src || t.Family != sa.ID.Family) {
 		return false
 	}
-	return !out || t.Dst.IsAny() || t.Dst == sa.ID.Dst
+	return t.Dst.IsAny() || t.Dst == sa.ID.Dst || !out && !t.Src.IsAny()
 }
 
 // admits reports whether the selector takes packets from src to dst. A selector without a family takes any.
