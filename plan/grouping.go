@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -199,24 +198,6 @@ func (l *links) mirrored(inv *Inventory) (ties []tie) {
 	return ties
 }
 
-// pairsOf finds SAs of one reqid between the same two hosts: a Child SA's two directions, those that are about to be
-// rekeyed away, and the per-CPU ones.
-func pairsOf(inv *Inventory) (ties []tie) {
-	seen := newChains(len(inv.SAs), func(i int32) pair {
-		sa := &inv.SAs[i]
-		return pairOf(sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid)
-	})
-	for i := range inv.SAs {
-		if sa := &inv.SAs[i]; sa.Reqid == 0 || sa.Larval() {
-			continue
-		}
-		if first, found := seen.first(int32(i)); found {
-			ties = append(ties, tie{first, int32(i)})
-		}
-	}
-	return ties
-}
-
 // alone finds policies that no SA satisfies and that ask for the same SAs, as if there were some.
 func (l *links) alone(inv *Inventory) (ties []tie) {
 	seen := make(map[pair]int32)
@@ -237,24 +218,6 @@ func (l *links) alone(inv *Inventory) (ties []tie) {
 		}
 	}
 	return ties
-}
-
-// pair is two hosts, whichever is the source, and a reqid.
-type pair struct {
-	a, b   xfrm.Address
-	family xfrm.Family
-	reqid  uint32
-}
-
-func (k pair) hash() mixed {
-	return unmixed.address(&k.a).address(&k.b).word(uint64(k.reqid)<<32 | uint64(k.family))
-}
-
-func pairOf(a, b xfrm.Address, f xfrm.Family, reqid uint32) pair {
-	if bytes.Compare(a[:], b[:]) > 0 {
-		a, b = b, a
-	}
-	return pair{a, b, f, reqid}
 }
 
 // directions: what the SA says, else what the policies between its hosts say (set already), else where its addresses are
