@@ -21,6 +21,7 @@ type computation struct {
 	moved    []*move        // by SA; nil if it stays
 	left     []bool         // by SA: it has an address of the plan and the selection leaves it out
 	retagged bool           // an SA gets another reqid or mark
+	notESP   []int32        // SAs for which something of UDP encapsulation is set, and that are not ESP
 	next     []*xfrm.Policy // by policy; nil if it stays
 	aged     bool           // policies of equal priority have to be rewritten by age
 	groups   []members
@@ -39,6 +40,7 @@ func Compute(doc *Document, inv *Inventory) *Plan {
 	}
 	c.orphans()
 	c.moves()
+	c.bundled()
 	c.partly()
 	c.rewrites()
 	c.mingled()

@@ -32,6 +32,7 @@ func (c *computation) moves() {
 func (c *computation) movesOf(from, to int) {
 	var all slab[move]
 	matched, retagged := 0, false
+	var notESP []int32
 	for i := from; i < to; i++ {
 		sa := &c.inv.SAs[i]
 		src, movedSrc := c.mapping.apply(sa.Src, sa.ID.Family)
@@ -65,6 +66,9 @@ func (c *computation) movesOf(from, to int) {
 		}}
 		v.anyFamily()
 		set := c.doc.changes(sa, dir)
+		if sa.ID.Proto != xfrm.ProtoESP && set.encapsulates() {
+			notESP = append(notESP, int32(i))
+		}
 		if changed := c.override(v, &set); !changed && src.addr == sa.Src && dst.addr == sa.ID.Dst {
 			continue
 		}
@@ -76,6 +80,7 @@ func (c *computation) movesOf(from, to int) {
 	defer c.remarks.Unlock()
 	c.plan.Matched += matched
 	c.retagged = c.retagged || retagged
+	c.notESP = append(c.notESP, notESP...)
 }
 
 // anyFamily lets a transport-mode SA that takes packets between any addresses take them in its new family too. Without

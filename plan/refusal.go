@@ -21,6 +21,7 @@ const (
 	SlugTransportSelector Slug = "transport-selector"  // what a transport-mode SA is for, are its old addresses
 	SlugPolicyExists      Slug = "policy-exists"       // a policy would get the selector of another one
 	SlugNeedsEncap        Slug = "needs-encapsulation" // a NAT keepalive or mapping age without UDP encapsulation
+	SlugNotESP            Slug = "not-esp"             // UDP encapsulation for another protocol
 	SlugIrreversible      Slug = "irreversible"        // an encapsulation that no migration can bring back
 	SlugUnknownLink       Slug = "unknown-interface"   // offload to an interface that is not there
 	SlugBlockOrphan       Slug = "orphaned-block"      // a block policy of an earlier run

@@ -101,6 +101,8 @@ func TestRefusals(t *testing.T) {
 			d.Renumber = []plan.Renumber{rule(remote+"/32", "198.51.100.9/32")}
 		}
 	}
+	ah := espSA(local, remote, 1, 7, directed(xfrm.SADirOut), func(sa *xfrm.SA) { sa.ID.Proto = xfrm.ProtoAH })
+	ports := plan.Changes{Encap: &plan.EncapChange{LocalPort: 4500, RemotePort: 4500}, NATKeepalive: ptr(uint32(20))}
 	encapNone := plan.Changes{Encap: &plan.EncapChange{None: true}}
 	hostToHost := plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorHostToHost}}
 
@@ -196,6 +198,12 @@ func TestRefusals(t *testing.T) {
 			doc: overriding(plan.Changes{Encap: encapNone.Encap, NATKeepalive: ptr(uint32(0))})},
 		{name: "a keepalive for an SA without direction", sas: []xfrm.SA{espSA(local, remote, 1, 7, udp)},
 			doc: overriding(plan.Changes{NATKeepalive: ptr(uint32(20))}), want: []plan.Slug{plan.SlugUnknownDirection}},
+		{name: "ports for AH", sas: []xfrm.SA{ah}, doc: overriding(ports), want: []plan.Slug{plan.SlugNotESP}},
+		{name: "ports for AH in a bundle with ESP", sas: []xfrm.SA{ah, espSA(local, remote, 2, 7, directed(xfrm.SADirOut))}, doc: overriding(ports)},
+		{name: "ports for AH beside another Child SA's ESP", sas: []xfrm.SA{ah, espSA(local, remote, 2, 8, directed(xfrm.SADirOut))}, doc: overriding(ports),
+			want: []plan.Slug{plan.SlugNotESP}},
+		{name: "no ports for AH", sas: []xfrm.SA{ah}, doc: overriding(encapNone)},
+		{name: "a keepalive for AH", sas: []xfrm.SA{ah}, doc: overriding(plan.Changes{NATKeepalive: ptr(uint32(20))}), want: []plan.Slug{plan.SlugNotESP}},
 		{name: "a mapping age without encapsulation", sas: []xfrm.SA{espSA(remote, local, 1, 7, directed(xfrm.SADirIn))},
 			doc: overriding(plan.Changes{MappingMaxAge: ptr(uint32(20))}), want: []plan.Slug{plan.SlugNeedsEncap}},
 		{name: "ports where nothing tells the direction", sas: []xfrm.SA{espSA("192.0.2.9", remote, 1, 7)},
