@@ -58,6 +58,7 @@ func TestRefusals(t *testing.T) {
 	transport := func(sa *xfrm.SA) { sa.Mode = xfrm.ModeTransport }
 	hosts := xfrm.SelectorFor(netip.MustParsePrefix(local+"/32"), netip.MustParsePrefix(remote+"/32"))
 	newHosts := xfrm.SelectorFor(netip.MustParsePrefix(moved+"/32"), netip.MustParsePrefix(remote+"/32"))
+	hostAndNet := xfrm.SelectorFor(netip.MustParsePrefix(local+"/32"), netip.MustParsePrefix("203.0.113.0/24"))
 	hostPolicy := func(sel xfrm.Selector, index uint32) xfrm.Policy {
 		p := outPolicy(index, "0.0.0.0/0", "0.0.0.0/0", espSA(local, remote, 1, 7, transport))
 		p.Sel = sel
@@ -186,6 +187,16 @@ func TestRefusals(t *testing.T) {
 			want: []plan.Slug{plan.SlugTransportSelector}},
 		{name: "a transport-mode SA's policy", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport)}, policies: []xfrm.Policy{hostPolicy(hosts, 1)},
 			want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "a transport-mode policy without an SA", policies: []xfrm.Policy{hostPolicy(hosts, 1)}, want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "one from a host to a prefix", policies: []xfrm.Policy{hostPolicy(hostAndNet, 1)}, want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "one between other hosts", policies: []xfrm.Policy{hostPolicy(newHosts, 1)}},
+		{name: "one that follows", policies: []xfrm.Policy{hostPolicy(hosts, 1), hostPolicy(hostAndNet, 2)}, doc: overriding(hostToHost)},
+		{name: "one that can't follow to another family", policies: []xfrm.Policy{hostPolicy(hostAndNet, 1)},
+			doc: func(d *plan.Document) { overriding(hostToHost)(d); toIPv6(d) }, want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "one that is left out", policies: []xfrm.Policy{hostPolicy(hosts, 1)},
+			doc: func(d *plan.Document) {
+				d.Select.Exclude = []plan.Match{{Mode: ptr(xfrm.ModeTransport), Local: netip.MustParsePrefix(local + "/32")}}
+			}},
 		{name: "both follow", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport, func(sa *xfrm.SA) { sa.Sel = hosts })},
 			policies: []xfrm.Policy{hostPolicy(hosts, 1)}, doc: overriding(hostToHost)},
 		{name: "a policy is there already", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport)},
