@@ -215,7 +215,7 @@ func (k *kernel) ties() (lines []string) {
 	for i := range k.policies {
 		for j := range i {
 			older, younger := &k.policies[i], &k.policies[j]
-			if older.Dir == younger.Dir && older.Priority == younger.Priority && meet(&older.Sel, &younger.Sel) {
+			if compete(older, younger) {
 				lines = append(lines, fmt.Sprintf("%d before %d", older.Index, younger.Index))
 			}
 		}
@@ -224,6 +224,9 @@ func (k *kernel) ties() (lines []string) {
 	return lines
 }
 
-func meet(a, b *xfrm.Selector) bool {
-	return a.Family == b.Family && a.SrcPrefix().Overlaps(b.SrcPrefix()) && a.DstPrefix().Overlaps(b.DstPrefix())
+// compete reports whether a packet can match both policies, so that the kernel chooses by age.
+func compete(p, q *xfrm.Policy) bool {
+	a, b := &p.Sel, &q.Sel
+	return p.Dir == q.Dir && p.Priority == q.Priority && p.IfID == q.IfID && p.Type == q.Type &&
+		a.Family == b.Family && a.SrcPrefix().Overlaps(b.SrcPrefix()) && a.DstPrefix().Overlaps(b.DstPrefix())
 }
