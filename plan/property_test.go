@@ -111,7 +111,7 @@ func checkRewrites(t *rapid.T, g *plan.Group) {
 // TestChildSAsMoveAsAWhole draws selections.
 func TestChildSAsMoveAsAWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		inv := drawInventory(t, 6)
+		inv := drawInventory(t, 2)
 		doc := ispSwap()
 		doc.Renumber = drawRules(t, false)
 		for range rapid.IntRange(1, 3).Draw(t, "conditions") {
@@ -119,7 +119,7 @@ func TestChildSAsMoveAsAWhole(t *testing.T) {
 			if rapid.Bool().Draw(t, "by SPI") {
 				m.SPI = ptr(xfrm.SPI(rapid.IntRange(1, 9).Draw(t, "SPI")))
 			} else {
-				m.Reqid = ptr(uint32(rapid.IntRange(1, 6).Draw(t, "reqid")))
+				m.Reqid = ptr(uint32(rapid.IntRange(1, 2).Draw(t, "reqid") + rapid.SampledFrom([]int{0, reqidEachWay}).Draw(t, "way")))
 			}
 			if rapid.Bool().Draw(t, "include") {
 				doc.Select.Include = append(doc.Select.Include, m)

@@ -56,7 +56,7 @@ func (g *sadGen) child(n uint32) {
 	if rapid.IntRange(0, 3).Draw(g.t, "outer family") == 0 {
 		local, remote = pick(g.t, "local", locals6), pick(g.t, "remote", remotes6)
 	}
-	kind := pick(g.t, "kind", []string{"tunnel", "tunnel", "transport", "wildcard", "reqids", "mark", "overlap", "ipcomp",
+	kind := pick(g.t, "kind", []string{"tunnel", "tunnel", "transport", "wildcard", "reqids", "reqids", "mark", "overlap", "ipcomp",
 		"beet", "ah", "if_id", "if_id each way", "nat-t", "per-cpu", "label", "optional", "sub-policy", "any source", "larval"})
 	mode, proto, in, out := xfrm.ModeTunnel, xfrm.ProtoESP, n, n
 	var ifIn, ifOut uint32
