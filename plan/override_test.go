@@ -78,3 +78,22 @@ func TestTemplatesFollowTheReqid(t *testing.T) {
 		})
 	}
 }
+
+// TestLaterOverrideKeepsTheSelector: keep takes back what an earlier entry sets for more SAs.
+func TestLaterOverrideKeepsTheSelector(t *testing.T) {
+	hosts := xfrm.SelectorFor(netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("203.0.113.9/32"))
+	doc := ispSwap()
+	hostToHost(doc)
+	doc.Overrides = append(doc.Overrides, plan.Override{
+		Match: plan.Match{SPI: ptr(xfrm.SPI(2))}, Set: plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorKeep}},
+	})
+	between := func(sa *xfrm.SA) { sa.Sel = hosts }
+	p := plan.Compute(doc, &plan.Inventory{SAs: []xfrm.SA{espSA("192.0.2.1", "203.0.113.9", 1, 7, between), espSA("192.0.2.1", "203.0.113.9", 2, 8, between)}})
+	got := map[xfrm.SPI]bool{}
+	for _, g := range p.Groups {
+		got[g.Calls[0].SA.ID.SPI] = g.Calls[0].Migration.NewSel == hosts
+	}
+	if diff := cmp.Diff(map[xfrm.SPI]bool{1: false, 2: true}, got); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+}
