@@ -19,7 +19,7 @@ func (c *computation) rewriteAlone(p *xfrm.Policy, templates []xfrm.Template) (s
 		}
 		src, movedSrc := c.mapping.apply(sa.Src, sa.ID.Family)
 		dst, movedDst := c.mapping.apply(sa.ID.Dst, sa.ID.Family)
-		if !movedSrc && !movedDst || !c.doc.Select.selected(&sa, dir) {
+		if !movedSrc && !movedDst || !c.selected(&sa, dir) {
 			continue
 		}
 		switch {
@@ -36,7 +36,7 @@ func (c *computation) rewriteAlone(p *xfrm.Policy, templates []xfrm.Template) (s
 			return sel, false
 		}
 		from, to := ends{sa.Src, sa.ID.Dst, sa.ID.Family}, ends{src.addr, dst.addr, dst.family}
-		set := c.doc.changes(&sa, dir)
+		set := c.changes(&sa, dir)
 		if sel, ok = c.selectAlone(p, sel, from, to, set.Selector, via != nil); !ok {
 			return p.Sel, false
 		}

@@ -10,13 +10,14 @@ import (
 // computation is the state of one Compute. SAs, policies and groups go by their numbers until the plan is built:
 // copying them about would cost more than everything else.
 type computation struct {
-	doc     *Document
-	inv     *Inventory
-	mapping *mapping
-	links   *links
-	plan    *Plan
-	about   []*xfrm.SA // by refusal; see refuse
-	remarks sync.Mutex // guards about and what the plan has to say besides its groups, which come in any order
+	doc       *Document
+	inv       *Inventory
+	mapping   *mapping
+	selection *selection
+	links     *links
+	plan      *Plan
+	about     []*xfrm.SA // by refusal; see refuse
+	remarks   sync.Mutex // guards about and what the plan has to say besides its groups, which come in any order
 
 	moved    []*move        // by SA; nil if it stays
 	left     []bool         // by SA: it has an address of the plan and the selection leaves it out
@@ -34,9 +35,10 @@ type computation struct {
 func Compute(doc *Document, inv *Inventory) *Plan {
 	c := &computation{
 		doc: doc, inv: inv,
-		mapping: newMapping(doc.Renumber),
-		links:   link(inv),
-		plan:    &Plan{Name: doc.Metadata.Name, Digest: doc.Digest},
+		mapping:   newMapping(doc.Renumber),
+		selection: newSelection(doc),
+		links:     link(inv),
+		plan:      &Plan{Name: doc.Metadata.Name, Digest: doc.Digest},
 	}
 	c.orphans()
 	c.moves()

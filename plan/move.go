@@ -45,7 +45,7 @@ func (c *computation) movesOf(from, to int) {
 		case sa.Larval():
 			c.larval(sa)
 			continue
-		case !c.doc.Select.selected(sa, dir):
+		case !c.selected(sa, dir):
 			c.left[i] = true
 			continue
 		}
@@ -65,7 +65,7 @@ func (c *computation) movesOf(from, to int) {
 			NewSrc: src.addr, NewDst: dst.addr, NewFamily: dst.family,
 		}}
 		v.anyFamily()
-		set := c.doc.changes(sa, dir)
+		set := c.changes(sa, dir)
 		if sa.ID.Proto != xfrm.ProtoESP && set.encapsulates() {
 			notESP = append(notESP, int32(i))
 		}
