@@ -10,21 +10,24 @@ import (
 // computation is the state of one Compute. SAs, policies and groups go by their numbers until the plan is built:
 // copying them about would cost more than everything else.
 type computation struct {
-	doc     *Document
-	inv     *Inventory
-	mapping *mapping
-	links   *links
-	plan    *Plan
-	about   []*xfrm.SA // by refusal; see refuse
-	remarks sync.Mutex // guards about and what the plan has to say besides its groups, which come in any order
+	doc       *Document
+	inv       *Inventory
+	mapping   *mapping
+	selection *selection
+	links     *links
+	plan      *Plan
+	about     []*xfrm.SA // by refusal; see refuse
+	remarks   sync.Mutex // guards about and what the plan has to say besides its groups, which come in any order
 
-	moved  []*move        // by SA; nil if it stays
-	left   []bool         // by SA: it has an address of the plan and the selection leaves it out
-	next   []*xfrm.Policy // by policy; nil if it stays
-	aged   bool           // policies of equal priority have to be rewritten by age
-	groups []members
-	tuples *chains[tuple] // of SAs with an SPI, larval ones too
-	hops   map[xfrm.SAID]bool
+	moved    []*move        // by SA; nil if it stays
+	left     []bool         // by SA: it has an address of the plan and the selection leaves it out
+	retagged bool           // an SA gets another reqid or mark
+	notESP   []int32        // SAs for which something of UDP encapsulation is set, and that are not ESP
+	next     []*xfrm.Policy // by policy; nil if it stays
+	aged     bool           // policies of equal priority have to be rewritten by age
+	groups   []members
+	tuples   *chains[tuple] // of SAs with an SPI, larval ones too
+	hops     map[xfrm.SAID]bool
 }
 
 // Compute works out what the document means for what the inventory holds. It never fails: what keeps the plan from
@@ -32,14 +35,17 @@ type computation struct {
 func Compute(doc *Document, inv *Inventory) *Plan {
 	c := &computation{
 		doc: doc, inv: inv,
-		mapping: newMapping(doc.Renumber),
-		links:   link(inv),
-		plan:    &Plan{Name: doc.Metadata.Name, Digest: doc.Digest},
+		mapping:   newMapping(doc.Renumber),
+		selection: newSelection(doc),
+		links:     link(inv),
+		plan:      &Plan{Name: doc.Metadata.Name, Digest: doc.Digest},
 	}
 	c.orphans()
 	c.moves()
+	c.bundled()
 	c.partly()
 	c.rewrites()
+	c.mingled()
 	c.keepAge()
 	c.gather()
 	c.order()

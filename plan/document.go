@@ -106,6 +106,7 @@ type SelectorKind string
 // The kinds of selector change.
 const (
 	SelectorHostToHost SelectorKind = "host-to-host" // the new outer addresses, a single host each (policies follow)
+	SelectorKeep       SelectorKind = "keep"         // what the SA has, whatever an earlier override sets
 	SelectorExplicit   SelectorKind = "explicit"
 )
 

@@ -52,6 +52,9 @@ var variants = []struct {
 	{"nat-t-ends", "strongswan-nat-t", func(d *plan.Document) {
 		d.Overrides = []plan.Override{{Set: plan.Changes{Encap: &plan.EncapChange{None: true}}}}
 	}},
+	{"ipcomp-encapsulated", "strongswan-ipcomp", func(d *plan.Document) {
+		d.Overrides = []plan.Override{{Set: plan.Changes{Encap: &plan.EncapChange{LocalPort: 4500, RemotePort: 4501}}}}
+	}},
 	{"keepalive-without-encap", "strongswan-dual-stack", func(d *plan.Document) {
 		d.Overrides = []plan.Override{{Set: plan.Changes{NATKeepalive: ptr(uint32(20)), MappingMaxAge: ptr(uint32(60))}}}
 	}},

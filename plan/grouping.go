@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -40,11 +39,11 @@ func link(inv *Inventory) *links {
 	finding.Go(func() { pairs = pairsOf(inv) })
 	l.findUsers(inv)
 	finding.Wait()
-	l.joinUsers(inv)
+	guesses := l.joinUsers(inv)
 	l.join(mirrored)
 	l.join(pairs)
 	l.join(l.alone(inv))
-	l.directions(inv)
+	l.directions(inv, guesses)
 	return l
 }
 
@@ -115,20 +114,30 @@ func (l *links) usersOf(inv *Inventory, index *saIndex, from, to int) []int32 {
 	return users
 }
 
-// joinUsers joins each policy and the SAs that its templates ask for, and notes in which direction they use them.
-func (l *links) joinUsers(inv *Inventory) {
+// joinUsers joins each policy and the SAs that its templates ask for, and notes in which direction they use them. It
+// returns the directions by policies that take SAs between any hosts, and so those of the other direction as well.
+func (l *links) joinUsers(inv *Inventory) (guesses []guess) {
 	for pi := range inv.Policies {
 		p := &inv.Policies[pi]
 		var via *xfrm.Template
 		for ti := range p.Templates {
 			t := &p.Templates[ti]
-			wildcard := outerOf(p, t, via).dst.IsAny()
+			at := outerOf(p, t, via)
+			peer := at.dst // what the kernel compares
+			if p.Dir != xfrm.DirOut {
+				peer = at.src
+			}
+			anywhere := at.src.IsAny() && at.dst.IsAny()
 			for _, i := range l.ofTemplate(pi, ti) {
 				l.sets.join(i, l.offset+int32(pi))
-				if !wildcard {
+				if !peer.IsAny() {
 					l.children.join(i, l.offset+int32(pi))
 				}
-				if l.dirs[i] == xfrm.SADirUnset {
+				switch {
+				case l.dirs[i] != xfrm.SADirUnset:
+				case anywhere:
+					guesses = append(guesses, guess{i, saDirOf(p.Dir)})
+				default:
 					l.dirs[i] = saDirOf(p.Dir)
 				}
 			}
@@ -137,6 +146,13 @@ func (l *links) joinUsers(inv *Inventory) {
 			}
 		}
 	}
+	return guesses
+}
+
+// guess is an SA's direction if nothing better tells.
+type guess struct {
+	sa  int32
+	dir xfrm.SADir
 }
 
 func saDirOf(d xfrm.Dir) xfrm.SADir {
@@ -182,24 +198,6 @@ func (l *links) mirrored(inv *Inventory) (ties []tie) {
 	return ties
 }
 
-// pairsOf finds SAs of one reqid between the same two hosts: a Child SA's two directions, those that are about to be
-// rekeyed away, and the per-CPU ones.
-func pairsOf(inv *Inventory) (ties []tie) {
-	seen := newChains(len(inv.SAs), func(i int32) pair {
-		sa := &inv.SAs[i]
-		return pairOf(sa.Src, sa.ID.Dst, sa.ID.Family, sa.Reqid)
-	})
-	for i := range inv.SAs {
-		if sa := &inv.SAs[i]; sa.Reqid == 0 || sa.Larval() {
-			continue
-		}
-		if first, found := seen.first(int32(i)); found {
-			ties = append(ties, tie{first, int32(i)})
-		}
-	}
-	return ties
-}
-
 // alone finds policies that no SA satisfies and that ask for the same SAs, as if there were some.
 func (l *links) alone(inv *Inventory) (ties []tie) {
 	seen := make(map[pair]int32)
@@ -222,26 +220,9 @@ func (l *links) alone(inv *Inventory) (ties []tie) {
 	return ties
 }
 
-// pair is two hosts, whichever is the source, and a reqid.
-type pair struct {
-	a, b   xfrm.Address
-	family xfrm.Family
-	reqid  uint32
-}
-
-func (k pair) hash() mixed {
-	return unmixed.address(&k.a).address(&k.b).word(uint64(k.reqid)<<32 | uint64(k.family))
-}
-
-func pairOf(a, b xfrm.Address, f xfrm.Family, reqid uint32) pair {
-	if bytes.Compare(a[:], b[:]) > 0 {
-		a, b = b, a
-	}
-	return pair{a, b, f, reqid}
-}
-
-// directions: what the SA says, else what its policies say (set already), else where its addresses are assigned.
-func (l *links) directions(inv *Inventory) {
+// directions: what the SA says, else what the policies between its hosts say (set already), else where its addresses are
+// assigned, else what other policies say.
+func (l *links) directions(inv *Inventory, guesses []guess) {
 	local := make(map[xfrm.Address]bool, len(inv.Addresses))
 	for _, a := range inv.Addresses {
 		local[xfrm.AddressFrom(a)] = true
@@ -256,6 +237,25 @@ func (l *links) directions(inv *Inventory) {
 			l.dirs[i] = xfrm.SADirOut
 		case local[sa.ID.Dst] && !local[sa.Src]:
 			l.dirs[i] = xfrm.SADirIn
+		}
+	}
+	l.guess(guesses)
+}
+
+// guess sets the directions that nothing better tells and on which all guesses agree.
+func (l *links) guess(guesses []guess) {
+	found := make(map[int32]uint8)
+	for _, g := range guesses {
+		if l.dirs[g.sa] == xfrm.SADirUnset {
+			found[g.sa] |= 1 << g.dir
+		}
+	}
+	for i, dirs := range found {
+		switch dirs {
+		case 1 << xfrm.SADirIn:
+			l.dirs[i] = xfrm.SADirIn
+		case 1 << xfrm.SADirOut:
+			l.dirs[i] = xfrm.SADirOut
 		}
 	}
 }

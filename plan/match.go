@@ -148,9 +148,7 @@ func satisfies(sa *xfrm.SA, p *xfrm.Policy, t, via *xfrm.Template) bool {
 		sa.Dir == xfrm.SADirIn && out, sa.Dir == xfrm.SADirOut && !out,
 		p.IfID != sa.IfID && (out || p.IfID != 0):
 		return false
-	case out && p.Mark.Key()&sa.Mark.Mask != sa.Mark.Key():
-		return false
-	case !out && (p.Mark.Value^sa.Mark.Value)&p.Mark.Mask&sa.Mark.Mask != 0: // no packet has both marks
+	case !marksMeet(p, sa.Mark):
 		return false
 	}
 	if t.Mode != xfrm.ModeTransport {
@@ -162,7 +160,17 @@ func satisfies(sa *xfrm.SA, p *xfrm.Policy, t, via *xfrm.Template) bool {
 	return admits(&p.Sel, sa.Src, sa.ID.Dst, sa.ID.Family) // its addresses are the packet's
 }
 
-// between compares the SA's addresses with a template's. Inbound the kernel looks at the source only.
+// marksMeet reports whether packets of the policy can use an SA with the mark: outbound the kernel looks for it with the
+// policy's mark, inbound with the packet's.
+func marksMeet(p *xfrm.Policy, m xfrm.Mark) bool {
+	if p.Dir == xfrm.DirOut {
+		return p.Mark.Key()&m.Mask == m.Key()
+	}
+	return (p.Mark.Value^m.Value)&p.Mark.Mask&m.Mask == 0 // else no packet has both marks
+}
+
+// between compares the SA's addresses with a template's. Inbound the kernel looks at the source only; where that is a
+// wildcard, only the destination tells an inbound SA from the outbound one of its reqid.
 func between(sa *xfrm.SA, t *xfrm.Template, out bool) bool {
 	if out && t.Family != sa.ID.Family {
 		return false
@@ -170,7 +178,7 @@ func between(sa *xfrm.SA, t *xfrm.Template, out bool) bool {
 	if !t.Src.IsAny() && !sa.Src.IsAny() && (t.Src != sa.Src || t.Family != sa.ID.Family) {
 		return false
 	}
-	return !out || t.Dst.IsAny() || t.Dst == sa.ID.Dst
+	return t.Dst.IsAny() || t.Dst == sa.ID.Dst || !out && !t.Src.IsAny()
 }
 
 // admits reports whether the selector takes packets from src to dst. A selector without a family takes any.

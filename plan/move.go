@@ -31,7 +31,8 @@ func (c *computation) moves() {
 // movesOf does the work of moves for SAs from..to-1.
 func (c *computation) movesOf(from, to int) {
 	var all slab[move]
-	matched := 0
+	matched, retagged := 0, false
+	var notESP []int32
 	for i := from; i < to; i++ {
 		sa := &c.inv.SAs[i]
 		src, movedSrc := c.mapping.apply(sa.Src, sa.ID.Family)
@@ -44,7 +45,7 @@ func (c *computation) movesOf(from, to int) {
 		case sa.Larval():
 			c.larval(sa)
 			continue
-		case !c.doc.Select.selected(sa, dir):
+		case !c.selected(sa, dir):
 			c.left[i] = true
 			continue
 		}
@@ -64,16 +65,22 @@ func (c *computation) movesOf(from, to int) {
 			NewSrc: src.addr, NewDst: dst.addr, NewFamily: dst.family,
 		}}
 		v.anyFamily()
-		set := c.doc.changes(sa, dir)
+		set := c.changes(sa, dir)
+		if sa.ID.Proto != xfrm.ProtoESP && set.encapsulates() {
+			notESP = append(notESP, int32(i))
+		}
 		if changed := c.override(v, &set); !changed && src.addr == sa.Src && dst.addr == sa.ID.Dst {
 			continue
 		}
 		c.check(v)
 		c.moved[i] = v
+		retagged = retagged || v.retags()
 	}
 	c.remarks.Lock()
 	defer c.remarks.Unlock()
 	c.plan.Matched += matched
+	c.retagged = c.retagged || retagged
+	c.notESP = append(c.notESP, notESP...)
 }
 
 // anyFamily lets a transport-mode SA that takes packets between any addresses take them in its new family too. Without

@@ -19,15 +19,44 @@ func (c *computation) override(v *move, set *Changes) (changed bool) {
 	if set.OutputMark != nil && *set.OutputMark != sa.OutputMark {
 		m.OutputMark, changed = set.OutputMark, true
 	}
-	changed = c.overrideEncap(v, set.Encap) || changed
-	changed = c.overrideKeepalive(v, set.NATKeepalive) || changed
-	changed = c.overrideMappingAge(v, set.MappingMaxAge) || changed
+	if sa.ID.Proto == xfrm.ProtoESP {
+		changed = c.overrideEncap(v, set.Encap) || changed
+		changed = c.overrideKeepalive(v, set.NATKeepalive) || changed
+		changed = c.overrideMappingAge(v, set.MappingMaxAge) || changed
+	}
 	changed = c.overrideSelector(v, set.Selector) || changed
 	return c.overrideOffload(v, set.Offload) || changed
 }
 
 // stored is a mark as the kernel keeps it.
 func stored(m xfrm.Mark) xfrm.Mark { return xfrm.Mark{Value: m.Key(), Mask: m.Mask} }
+
+// encapsulates reports whether something is set that only an SA with UDP encapsulation has.
+func (set *Changes) encapsulates() bool {
+	return set.Encap != nil && !set.Encap.None ||
+		set.NATKeepalive != nil && *set.NATKeepalive != 0 ||
+		set.MappingMaxAge != nil && *set.MappingMaxAge != 0
+}
+
+// bundled refuses UDP encapsulation for SAs that are not ESP, unless they stand in a bundle with ESP, whose SAs have one
+// reqid: there it is for the ESP SA.
+func (c *computation) bundled() {
+	if len(c.notESP) == 0 {
+		return
+	}
+	esp := make(map[int32]bool) // by Child SA
+	for i, v := range c.moved {
+		if v != nil && v.sa.ID.Proto == xfrm.ProtoESP {
+			esp[c.links.children.find(int32(i))] = true
+		}
+	}
+	for _, i := range c.notESP {
+		if sa := &c.inv.SAs[i]; !esp[c.links.children.find(i)] {
+			c.refuse(SlugNotESP, sa, fmt.Sprintf("SA %v can't have UDP encapsulation, which is for ESP", sa.ID),
+				"leave out overrides.set.encap, natKeepalive and mappingMaxAge for this SA")
+		}
+	}
+}
 
 func (c *computation) overrideEncap(v *move, set *EncapChange) bool {
 	if set == nil {

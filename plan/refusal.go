@@ -16,9 +16,12 @@ const (
 	SlugOffload           Slug = "hardware-offload"    // the SA is offloaded and the plan doesn't say what becomes of it
 	SlugAmbiguousMark     Slug = "ambiguous-mark"      // the kernel could take another SA for this one
 	SlugMarkOnly          Slug = "mark-only"           // a new mark at the old address would duplicate the SA
+	SlugPolicyMark        Slug = "policy-mark"         // with its new mark an SA's policy would not find it
+	SlugSharedTemplate    Slug = "shared-template"     // with a new reqid or mark, a policy would take SAs of two Child SAs
 	SlugTransportSelector Slug = "transport-selector"  // what a transport-mode SA is for, are its old addresses
 	SlugPolicyExists      Slug = "policy-exists"       // a policy would get the selector of another one
 	SlugNeedsEncap        Slug = "needs-encapsulation" // a NAT keepalive or mapping age without UDP encapsulation
+	SlugNotESP            Slug = "not-esp"             // UDP encapsulation for another protocol
 	SlugIrreversible      Slug = "irreversible"        // an encapsulation that no migration can bring back
 	SlugUnknownLink       Slug = "unknown-interface"   // offload to an interface that is not there
 	SlugBlockOrphan       Slug = "orphaned-block"      // a block policy of an earlier run

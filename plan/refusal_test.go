@@ -58,6 +58,7 @@ func TestRefusals(t *testing.T) {
 	transport := func(sa *xfrm.SA) { sa.Mode = xfrm.ModeTransport }
 	hosts := xfrm.SelectorFor(netip.MustParsePrefix(local+"/32"), netip.MustParsePrefix(remote+"/32"))
 	newHosts := xfrm.SelectorFor(netip.MustParsePrefix(moved+"/32"), netip.MustParsePrefix(remote+"/32"))
+	hostAndNet := xfrm.SelectorFor(netip.MustParsePrefix(local+"/32"), netip.MustParsePrefix("203.0.113.0/24"))
 	hostPolicy := func(sel xfrm.Selector, index uint32) xfrm.Policy {
 		p := outPolicy(index, "0.0.0.0/0", "0.0.0.0/0", espSA(local, remote, 1, 7, transport))
 		p.Sel = sel
@@ -90,6 +91,19 @@ func TestRefusals(t *testing.T) {
 	outwardFirst := outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out)
 	outwardFirst.Priority = 0
 	blocking := func(p xfrm.Policy) xfrm.Policy { p.Action = xfrm.Block; return p }
+	ofMark := func(value uint32) xfrm.Policy {
+		p := outPolicy(value, "10.1.0.0/24", "10.2.0.0/24", out)
+		p.Mark = xfrm.Mark{Value: value, Mask: 0xff}
+		return p
+	}
+	remoteMarked := func(value uint32) func(*plan.Document) {
+		return func(d *plan.Document) {
+			overriding(plan.Changes{Mark: &xfrm.Mark{Value: value, Mask: 0xff}})(d)
+			d.Renumber = []plan.Renumber{rule(remote+"/32", "198.51.100.9/32")}
+		}
+	}
+	ah := espSA(local, remote, 1, 7, directed(xfrm.SADirOut), func(sa *xfrm.SA) { sa.ID.Proto = xfrm.ProtoAH })
+	ports := plan.Changes{Encap: &plan.EncapChange{LocalPort: 4500, RemotePort: 4500}, NATKeepalive: ptr(uint32(20))}
 	encapNone := plan.Changes{Encap: &plan.EncapChange{None: true}}
 	hostToHost := plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorHostToHost}}
 
@@ -145,10 +159,44 @@ func TestRefusals(t *testing.T) {
 		{name: "a new mark at the old destination", sas: []xfrm.SA{out}, doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}}),
 			want: []plan.Slug{plan.SlugMarkOnly}},
 		{name: "a new mark at a new destination", sas: []xfrm.SA{in}, doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}})},
+		{name: "a new mark that the policy doesn't have", sas: []xfrm.SA{out}, policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out)},
+			doc: remoteMarked(1), want: []plan.Slug{plan.SlugPolicyMark}},
+		{name: "a new mark that the policy has", sas: []xfrm.SA{out}, policies: []xfrm.Policy{ofMark(1)}, doc: remoteMarked(1)},
+		{name: "a new mark inbound, where the policy takes any", sas: []xfrm.SA{in}, policies: []xfrm.Policy{inbound(100)},
+			doc: overriding(plan.Changes{Mark: &xfrm.Mark{Value: 1, Mask: 1}})},
+		{name: "a reqid that another Child SA has", sas: []xfrm.SA{out, espSA(local, remote, 3, 9)},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, remote, 3, 9))},
+			doc: func(d *plan.Document) {
+				d.Overrides = []plan.Override{{Match: plan.Match{Reqid: ptr(uint32(7))}, Set: plan.Changes{Reqid: ptr(uint32(9))}}}
+			},
+			want: []plan.Slug{plan.SlugSharedTemplate}},
+		{name: "one new reqid for two Child SAs", sas: []xfrm.SA{out, espSA(local, remote, 3, 9)},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, remote, 3, 9))},
+			doc:      overriding(plan.Changes{Reqid: ptr(uint32(70))}),
+			want:     []plan.Slug{plan.SlugSharedTemplate, plan.SlugSharedTemplate}},
+		{name: "one new reqid for Child SAs to two hosts", sas: []xfrm.SA{out, espSA(local, "203.0.113.2", 3, 9)},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, "203.0.113.2", 3, 9))},
+			doc:      overriding(plan.Changes{Reqid: ptr(uint32(70))})},
+		{name: "the reqid of a policy that waits for its SA", sas: []xfrm.SA{out},
+			policies: []xfrm.Policy{outPolicy(1, "10.1.0.0/24", "10.2.0.0/24", out), outPolicy(2, "10.1.0.0/24", "10.3.0.0/24", espSA(local, remote, 3, 9))},
+			doc: func(d *plan.Document) {
+				d.Overrides = []plan.Override{{Match: plan.Match{Reqid: ptr(uint32(7))}, Set: plan.Changes{Reqid: ptr(uint32(9))}}}
+			},
+			want: []plan.Slug{plan.SlugSharedTemplate}},
 		{name: "a transport-mode SA's own selector", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport, func(sa *xfrm.SA) { sa.Sel = hosts })},
 			want: []plan.Slug{plan.SlugTransportSelector}},
 		{name: "a transport-mode SA's policy", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport)}, policies: []xfrm.Policy{hostPolicy(hosts, 1)},
 			want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "a transport-mode policy without an SA", policies: []xfrm.Policy{hostPolicy(hosts, 1)}, want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "one from a host to a prefix", policies: []xfrm.Policy{hostPolicy(hostAndNet, 1)}, want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "one between other hosts", policies: []xfrm.Policy{hostPolicy(newHosts, 1)}},
+		{name: "one that follows", policies: []xfrm.Policy{hostPolicy(hosts, 1), hostPolicy(hostAndNet, 2)}, doc: overriding(hostToHost)},
+		{name: "one that can't follow to another family", policies: []xfrm.Policy{hostPolicy(hostAndNet, 1)},
+			doc: func(d *plan.Document) { overriding(hostToHost)(d); toIPv6(d) }, want: []plan.Slug{plan.SlugTransportSelector}},
+		{name: "one that is left out", policies: []xfrm.Policy{hostPolicy(hosts, 1)},
+			doc: func(d *plan.Document) {
+				d.Select.Exclude = []plan.Match{{Mode: ptr(xfrm.ModeTransport), Local: netip.MustParsePrefix(local + "/32")}}
+			}},
 		{name: "both follow", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport, func(sa *xfrm.SA) { sa.Sel = hosts })},
 			policies: []xfrm.Policy{hostPolicy(hosts, 1)}, doc: overriding(hostToHost)},
 		{name: "a policy is there already", sas: []xfrm.SA{espSA(local, remote, 1, 7, transport)},
@@ -161,6 +209,12 @@ func TestRefusals(t *testing.T) {
 			doc: overriding(plan.Changes{Encap: encapNone.Encap, NATKeepalive: ptr(uint32(0))})},
 		{name: "a keepalive for an SA without direction", sas: []xfrm.SA{espSA(local, remote, 1, 7, udp)},
 			doc: overriding(plan.Changes{NATKeepalive: ptr(uint32(20))}), want: []plan.Slug{plan.SlugUnknownDirection}},
+		{name: "ports for AH", sas: []xfrm.SA{ah}, doc: overriding(ports), want: []plan.Slug{plan.SlugNotESP}},
+		{name: "ports for AH in a bundle with ESP", sas: []xfrm.SA{ah, espSA(local, remote, 2, 7, directed(xfrm.SADirOut))}, doc: overriding(ports)},
+		{name: "ports for AH beside another Child SA's ESP", sas: []xfrm.SA{ah, espSA(local, remote, 2, 8, directed(xfrm.SADirOut))}, doc: overriding(ports),
+			want: []plan.Slug{plan.SlugNotESP}},
+		{name: "no ports for AH", sas: []xfrm.SA{ah}, doc: overriding(encapNone)},
+		{name: "a keepalive for AH", sas: []xfrm.SA{ah}, doc: overriding(plan.Changes{NATKeepalive: ptr(uint32(20))}), want: []plan.Slug{plan.SlugNotESP}},
 		{name: "a mapping age without encapsulation", sas: []xfrm.SA{espSA(remote, local, 1, 7, directed(xfrm.SADirIn))},
 			doc: overriding(plan.Changes{MappingMaxAge: ptr(uint32(20))}), want: []plan.Slug{plan.SlugNeedsEncap}},
 		{name: "ports where nothing tells the direction", sas: []xfrm.SA{espSA("192.0.2.9", remote, 1, 7)},

@@ -38,12 +38,13 @@ func expires(l *xfrm.LifetimeLimits) bool {
 
 func limited(n uint64) bool { return n != 0 && n != xfrm.Unlimited }
 
-// policyEnds are the outer addresses of a policy's first template, or the invalid Addr if it has none.
+// policyEnds are the outer addresses that a policy's first template asks for, or the invalid Addr if it has none.
 func policyEnds(p *xfrm.Policy) (local, remote netip.Addr) {
 	if len(p.Templates) == 0 {
 		return local, remote
 	}
-	local, remote = p.Templates[0].SrcIP(), p.Templates[0].DstIP()
+	sa, _ := wanted(p, &p.Templates[0], nil)
+	local, remote = sa.SrcIP(), sa.DstIP()
 	if p.Dir != xfrm.DirOut {
 		local, remote = remote, local
 	}

@@ -67,7 +67,7 @@ func (c *computation) rewrite(pi int, templates []xfrm.Template) (sel xfrm.Selec
 		if len(c.links.ofTemplate(pi, ti)) == 0 && w.user != nil {
 			t := &templates[ti]
 			if (ends{t.Src, t.Dst, t.Family}) == w.user.from() {
-				*t = followed(t, w.user)
+				*t = followed(p, t, w.user)
 			}
 		}
 	}
@@ -89,7 +89,10 @@ func (w *rewriting) template(t *xfrm.Template, users []int32) bool {
 	for n, i := range users {
 		want, sel := old, w.p.Sel
 		if v := w.c.moved[i]; v != nil {
-			want = followed(&old, v)
+			if !w.keepsMark(v) {
+				return false
+			}
+			want = followed(w.p, &old, v)
 			sel = w.followed(v)
 			if w.user == nil || compareSAs(v.sa, w.user.sa) < 0 {
 				w.user = v
@@ -104,6 +107,17 @@ func (w *rewriting) template(t *xfrm.Template, users []int32) bool {
 		*t, w.sel, w.seen = want, sel, true
 	}
 	return true
+}
+
+// keepsMark refuses a new mark with which the policy would not find the SA any more: a policy keeps its own.
+func (w *rewriting) keepsMark(v *move) bool {
+	if v.m.Mark == nil || marksMeet(w.p, *v.m.Mark) {
+		return true
+	}
+	w.c.refuse(SlugPolicyMark, v.sa,
+		fmt.Sprintf("SA %v would get mark %v, with which policy %v %v of mark %v does not find it", v.sa.ID, *v.m.Mark, w.p.Dir, w.p.Sel, w.p.Mark),
+		"leave out overrides.set.mark for this SA; SAs and policies get a new mark together in the IKE configuration")
+	return false
 }
 
 // followed is what an SA makes of the policy's selector. Where it can't follow, the SA has been refused already.
@@ -140,22 +154,27 @@ func (w *rewriting) checkTraffic(tunnel bool) bool {
 	return true
 }
 
-// followed returns the template for an SA that it asked for after the SA's migration. What is a wildcard, or an
-// address that the SA doesn't have, stays.
-func followed(t *xfrm.Template, v *move) xfrm.Template {
-	next := *t
-	next.Family = v.m.NewFamily
-	family := t.Family != next.Family
-	if !t.Dst.IsAny() && (t.Dst == v.sa.ID.Dst || family) {
-		next.Dst = v.m.NewDst
-	}
-	if !t.Src.IsAny() && (t.Src == v.sa.Src || family) {
-		next.Src = v.m.NewSrc
-	}
-	if t.Reqid != 0 {
+// followed returns the template for an SA that it asked for after the SA's migration. What is a wildcard, or what the
+// SA doesn't have, stays. Reqid 0 is a wildcard inbound only: outbound the kernel compares it as any other.
+func followed(p *xfrm.Policy, t *xfrm.Template, v *move) xfrm.Template {
+	next := moved(*t, v.from(), v.to())
+	if t.Reqid == v.sa.Reqid && (t.Reqid != 0 || p.Dir == xfrm.DirOut) {
 		next.Reqid = v.m.NewReqid
 	}
 	return next
+}
+
+// moved returns the template with the addresses that are those of from replaced by those of to.
+func moved(t xfrm.Template, from, to ends) xfrm.Template {
+	family := t.Family != to.family
+	if !t.Dst.IsAny() && (t.Dst == from.dst || family) {
+		t.Dst = to.dst
+	}
+	if !t.Src.IsAny() && (t.Src == from.src || family) {
+		t.Src = to.src
+	}
+	t.Family = to.family
+	return t
 }
 
 // alignFamilies gives transport-mode templates with wildcard addresses the family of the tunnel in front of them, whose

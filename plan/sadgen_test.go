@@ -44,35 +44,60 @@ func drawInventory(t *rapid.T, n int) *plan.Inventory {
 	return &g.inv
 }
 
+// reqidEachWay is what the inbound reqid is higher where each direction has its own.
+const reqidEachWay = 100
+
+// childOf returns the number of an SA's Child SA.
+func childOf(sa *xfrm.SA) uint32 { return sa.Reqid % reqidEachWay }
+
 // child adds a Child SA of its own inner networks.
 func (g *sadGen) child(n uint32) {
 	local, remote := pick(g.t, "local", locals4), pick(g.t, "remote", remotes4)
 	if rapid.IntRange(0, 3).Draw(g.t, "outer family") == 0 {
 		local, remote = pick(g.t, "local", locals6), pick(g.t, "remote", remotes6)
 	}
-	kind := pick(g.t, "kind", []string{"tunnel", "tunnel", "transport", "wildcard", "reqids", "mark", "overlap", "ipcomp"})
-	mode, in, out := xfrm.ModeTunnel, n, n
+	kind := pick(g.t, "kind", []string{"tunnel", "tunnel", "transport", "wildcard", "reqids", "reqids", "mark", "overlap", "ipcomp",
+		"beet", "ah", "if_id", "if_id each way", "nat-t", "per-cpu", "label", "optional", "sub-policy", "any source", "larval"})
+	mode, proto, in, out := xfrm.ModeTunnel, xfrm.ProtoESP, n, n
+	var ifIn, ifOut uint32
 	var mark xfrm.Mark
 	switch kind {
 	case "transport", "wildcard":
 		mode = xfrm.ModeTransport
+	case "beet":
+		mode = xfrm.ModeBEET
+	case "ah":
+		proto = xfrm.ProtoAH
+	case "if_id":
+		ifIn, ifOut = n, n
+	case "if_id each way":
+		ifIn, ifOut = n, n+100
 	case "reqids":
-		in = n + 100
+		in = n + reqidEachWay
 	case "mark":
 		mark = xfrm.Mark{Value: n & 3, Mask: 3}
 	}
 	sa := func(src, dst netip.Addr, reqid uint32, dir xfrm.SADir) {
 		s := xfrm.SA{
-			ID:  xfrm.SAID{Dst: xfrm.AddressFrom(dst), SPI: xfrm.SPI(rapid.IntRange(1, 9).Draw(g.t, "SPI")), Family: xfrm.FamilyOf(dst), Proto: xfrm.ProtoESP},
-			Src: xfrm.AddressFrom(src), Reqid: reqid, Mode: mode, CPU: xfrm.AnyCPU, HasAlgorithm: true,
+			ID:  xfrm.SAID{Dst: xfrm.AddressFrom(dst), SPI: xfrm.SPI(rapid.IntRange(1, 9).Draw(g.t, "SPI")), Family: xfrm.FamilyOf(dst), Proto: proto},
+			Src: xfrm.AddressFrom(src), Reqid: reqid, Mode: mode, IfID: ifIn, CPU: xfrm.AnyCPU, HasAlgorithm: true,
 		}
 		if dir == xfrm.SADirOut {
-			s.Mark = mark
+			s.Mark, s.IfID = mark, ifOut
 		}
 		if rapid.Bool().Draw(g.t, "says its direction") {
 			s.Dir = dir
 		}
-		if kind == "transport" {
+		switch kind {
+		case "nat-t":
+			s.Encap = xfrm.Encap{Type: xfrm.EncapESPinUDP, SPort: 4500, DPort: 4500}
+		case "per-cpu":
+			s.CPU = uint32(rapid.IntRange(0, 1).Draw(g.t, "CPU"))
+		case "label":
+			s.Label = pick(g.t, "label", []string{"low", "high"})
+		case "larval":
+			s.HasAlgorithm = rapid.Bool().Draw(g.t, "has keys")
+		case "transport":
 			s.Sel = xfrm.SelectorFor(host(src), host(dst))
 		}
 		if kind == "ipcomp" {
@@ -88,7 +113,8 @@ func (g *sadGen) child(n uint32) {
 	for range rapid.IntRange(0, 2).Draw(g.t, "inbound SAs") {
 		sa(remote, local, in, xfrm.SADirIn)
 	}
-	if rapid.IntRange(0, 5).Draw(g.t, "has policies") == 0 {
+	// Only policies tell that SAs of two reqids are one Child SA.
+	if kind != "reqids" && rapid.IntRange(0, 5).Draw(g.t, "has policies") == 0 {
 		return
 	}
 	selectors := []xfrm.Selector{inner4(n), inner6(n)}
@@ -103,14 +129,25 @@ func (g *sadGen) child(n uint32) {
 	priority := uint32(pick(g.t, "priority", []int{0, 100, 100, 200}))
 	for _, sel := range selectors {
 		for _, dir := range []xfrm.Dir{xfrm.DirOut, xfrm.DirIn, xfrm.DirFwd} {
-			t := xfrm.Template{Dst: xfrm.AddressFrom(remote), Src: xfrm.AddressFrom(local), Family: xfrm.FamilyOf(local), Proto: xfrm.ProtoESP, Mode: mode, Reqid: out}
-			p := xfrm.Policy{Sel: sel, Dir: dir, Priority: priority, Limits: xfrm.NoLimits, Mark: mark}
+			t := xfrm.Template{Dst: xfrm.AddressFrom(remote), Src: xfrm.AddressFrom(local), Family: xfrm.FamilyOf(local), Proto: proto, Mode: mode, Reqid: out}
+			p := xfrm.Policy{Sel: sel, Dir: dir, Priority: priority, Limits: xfrm.NoLimits, Mark: mark, IfID: ifOut}
 			if dir != xfrm.DirOut {
-				p.Sel, p.Mark = sel.Reversed(), xfrm.Mark{}
+				p.Sel, p.Mark, p.IfID = sel.Reversed(), xfrm.Mark{}, ifIn
 				t.Dst, t.Src, t.Reqid = t.Src, t.Dst, in
 			}
-			if mode == xfrm.ModeTransport {
+			switch {
+			case mode == xfrm.ModeTransport:
 				t.Dst, t.Src = xfrm.Address{}, xfrm.Address{}
+			case kind == "any source" && dir != xfrm.DirOut:
+				t.Src = xfrm.Address{}
+			case kind == "optional" && dir != xfrm.DirOut:
+				t.Optional = 1
+			}
+			switch kind {
+			case "label":
+				p.Label = "spd"
+			case "sub-policy":
+				p.Type = xfrm.PolicySub
 			}
 			p.Templates = []xfrm.Template{t}
 			if kind == "ipcomp" {

@@ -9,7 +9,7 @@ import (
 // overrideSelector sets the SA's own selector (what becomes of its policies' is in rewrite).
 func (c *computation) overrideSelector(v *move, set *SelectorChange) bool {
 	switch {
-	case set == nil:
+	case set == nil, set.Kind == SelectorKeep:
 		return false
 	case set.Kind == SelectorHostToHost:
 		v.hosts = true

@@ -52,7 +52,47 @@ func (k *kernel) migrate(m *xfrm.Migration) error {
 	if sa.Mark != m.OldMark {
 		return fmt.Errorf("%v has mark %v, not %v", m.ID, sa.Mark, m.OldMark)
 	}
-	sa.ID, sa.Src, sa.Sel, sa.Reqid, sa.Mark = m.Target(), m.NewSrc, m.NewSel, m.NewReqid, m.TargetMark()
+	moved := *sa
+	moved.ID, moved.Src, moved.Sel, moved.Reqid, moved.Mark = m.Target(), m.NewSrc, m.NewSel, m.NewReqid, m.TargetMark()
+	if err := setAttributes(&moved, m); err != nil {
+		return err
+	}
+	*sa = moved
+	return nil
+}
+
+// setAttributes does what the attributes of m say and refuses what the kernel refuses. What m leaves out is inherited.
+func setAttributes(sa *xfrm.SA, m *xfrm.Migration) error {
+	if m.Encap != nil {
+		sa.Encap = *m.Encap
+	}
+	encapsulated := sa.Encap.Type != xfrm.EncapNone
+	switch {
+	case encapsulated && sa.ID.Proto != xfrm.ProtoESP:
+		return fmt.Errorf("%v is not compatible with encapsulation", sa.ID)
+	case m.NATKeepalive != nil && *m.NATKeepalive != 0 && !encapsulated, m.MTimer != nil && !encapsulated:
+		return fmt.Errorf("%v: an attribute that requires encapsulation", sa.ID)
+	case m.NATKeepalive != nil && *m.NATKeepalive != 0 && sa.Dir != xfrm.SADirOut, m.MTimer != nil && sa.Dir == xfrm.SADirOut:
+		return fmt.Errorf("%v: an attribute of the other direction", sa.ID)
+	}
+	if m.NATKeepalive != nil {
+		sa.NATKeepalive = *m.NATKeepalive
+	}
+	if m.MTimer != nil {
+		sa.MTimer = *m.MTimer
+	}
+	if !encapsulated {
+		sa.NATKeepalive, sa.MTimer = 0, 0
+	}
+	if m.OutputMark != nil {
+		sa.OutputMark = *m.OutputMark
+	}
+	if m.Flags&xfrm.ClearOffload != 0 {
+		sa.Offload = xfrm.Offload{}
+	}
+	if m.Offload != nil {
+		sa.Offload = *m.Offload
+	}
 	return nil
 }
 
@@ -175,7 +215,7 @@ func (k *kernel) ties() (lines []string) {
 	for i := range k.policies {
 		for j := range i {
 			older, younger := &k.policies[i], &k.policies[j]
-			if older.Dir == younger.Dir && older.Priority == younger.Priority && meet(&older.Sel, &younger.Sel) {
+			if compete(older, younger) {
 				lines = append(lines, fmt.Sprintf("%d before %d", older.Index, younger.Index))
 			}
 		}
@@ -184,6 +224,9 @@ func (k *kernel) ties() (lines []string) {
 	return lines
 }
 
-func meet(a, b *xfrm.Selector) bool {
-	return a.Family == b.Family && a.SrcPrefix().Overlaps(b.SrcPrefix()) && a.DstPrefix().Overlaps(b.DstPrefix())
+// compete reports whether a packet can match both policies, so that the kernel chooses by age.
+func compete(p, q *xfrm.Policy) bool {
+	a, b := &p.Sel, &q.Sel
+	return p.Dir == q.Dir && p.Priority == q.Priority && p.IfID == q.IfID && p.Type == q.Type &&
+		a.Family == b.Family && a.SrcPrefix().Overlaps(b.SrcPrefix()) && a.DstPrefix().Overlaps(b.DstPrefix())
 }

@@ -32,6 +32,9 @@ func (s spec) addr(a netip.Addr) netip.Addr {
 func (s spec) apply(k *kernel) {
 	for i := range k.sas {
 		sa := &k.sas[i]
+		if sa.Larval() {
+			continue // completed where it was allocated
+		}
 		src, dst := s.addr(sa.SrcIP()), s.addr(sa.DstIP())
 		sa.Src, sa.ID.Dst, sa.ID.Family = xfrm.AddressFrom(src), xfrm.AddressFrom(dst), xfrm.FamilyOf(dst)
 	}

@@ -7,29 +7,35 @@ import (
 	"unicode/utf8"
 )
 
-// checkBytes refuses what must not reach the parser or a reviewer's eye. It reports whether parsing makes sense.
+// checkBytes refuses what must not reach the parser or a reviewer's eye. It reports whether parsing makes sense: it does
+// in spite of hidden characters that the parser takes for text.
 func (l *loader) checkBytes(data []byte) bool {
 	if utf16(data) {
 		l.add(1, 1, notUTF8, "", "the file is UTF-16", "save it as UTF-8 without a byte order mark")
 		return false
 	}
-	line, column := 1, 1
+	line, column, text := 1, 1, true
 	for i := 0; i < len(data) && !l.full(); {
 		r, size := utf8.DecodeRune(data[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
 			l.add(line, column, notUTF8, fmt.Sprintf("the byte 0x%02x", data[i]), "the file is not UTF-8",
 				"save it as UTF-8")
+			text = false
 		case r == '\uFEFF' && i == 0:
 			l.add(line, column, byteOrderMark, codePoint(r), "the file begins with a byte order mark",
 				"save it as UTF-8 without one")
+			text = false
 		case r == '\r' && i+1 < len(data) && data[i+1] == '\n':
 			// A Windows line ending; the line feed follows.
 		case control(r):
 			l.add(line, column, controlCharacter, codePoint(r), "a control character", "remove it")
+			text = false
 		case hidden(r):
 			l.add(line, column, hiddenCharacter, codePoint(r),
 				"a character that is invisible or turns the direction of text", "remove it")
+			l.hidden[line] = true
+			text = text && !confusing(r)
 		}
 		if r == '\n' {
 			line, column = line+1, 0
@@ -37,7 +43,7 @@ func (l *loader) checkBytes(data []byte) bool {
 		column++
 		i += size
 	}
-	return len(l.problems) == 0 && l.checkDirectives(data) && l.checkDensity(data)
+	return text && !l.full() && l.checkDirectives(data) && l.checkDensity(data)
 }
 
 // utf16 recognises the two byte order marks and ASCII text in UTF-16 without one.
@@ -66,6 +72,11 @@ func hidden(r rune) bool {
 		return true
 	}
 	return false
+}
+
+// confusing says whether the parser takes a hidden character for other than text: it breaks lines there, or refuses it.
+func confusing(r rune) bool {
+	return unicode.In(r, unicode.Zl, unicode.Zp) || r == '\uFEFF' || r == '\uFFFE' || r == '\uFFFF'
 }
 
 func codePoint(r rune) string { return fmt.Sprintf("U+%04X", r) }

@@ -6,7 +6,7 @@ import (
 )
 
 // The parser needs about 200 bytes for each value, however short its text. What is counted below is hardly ever less
-// than the number of values; an ordinary entry of renumber counts as 6 in 33 bytes or more. So a plan of ordinary
+// than the number of values; an ordinary entry of renumber counts as 5 in 33 bytes or more. So a plan of ordinary
 // density passes at any size up to the last bound, which 200,000 entries stay below, and a file of two-byte values does
 // not.
 const (
@@ -23,7 +23,7 @@ func (l *loader) checkDensity(data []byte) bool {
 		return true
 	}
 	l.add(0, 0, tooManyValues, fmt.Sprintf("about %d in %d bytes", values, len(data)),
-		"more values than a plan can have", "split it into several plans, or map whole prefixes")
+		"more values than a plan can have", "split it into several plans, or say more with one entry: whole prefixes, or an ifId")
 	return false
 }
 
@@ -33,6 +33,7 @@ func countValues(data []byte) int {
 	values := 0
 	var last byte // the last character that is not a space
 	pair := false // there is a colon since the last comma or bracket
+	dash := false // an entry of a list has just begun: what is in a bracket there is the entry itself
 	for i, c := range data {
 		switch c {
 		case ',':
@@ -42,7 +43,9 @@ func countValues(data []byte) int {
 			}
 			pair = false
 		case '[', '{':
-			values++
+			if !dash {
+				values++
+			}
 			pair = false
 		case '\n', '&', '*':
 			values++
@@ -56,6 +59,7 @@ func countValues(data []byte) int {
 		}
 		if c != ' ' && c != '\n' {
 			last = c
+			dash = c == '-' && separates(data, i)
 		}
 	}
 	return values

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/xfrm-plan/xfrm-plan/plan"
 )
 
-// FuzzLoad holds that Load answers, in time, with a document or with problems that each have all their parts.
+// FuzzLoad holds that Load answers, in time and in little memory, with a document or with problems that each have all their parts.
 func FuzzLoad(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/*/*.yaml")
 	if err != nil {
@@ -29,7 +31,12 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		begin := time.Now()
-		doc, err := Load("plan.yaml", data)
+		var doc *plan.Document
+		var err error
+		used := growth(t, func() { doc, err = Load("plan.yaml", data) })
+		if used > mostMemory*int64(max(1, len(data)>>20)) && !raceDetector() {
+			t.Errorf("took %d MiB for %d bytes", used>>20, len(data))
+		}
 		if took := time.Since(begin); took > 10*time.Second {
 			t.Errorf("took %v for %d bytes", took, len(data))
 		}
@@ -38,7 +45,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("incomplete document: %+v", doc)
 			}
 			// What loads is valid by the published schema too: the decoder may be stricter, never laxer.
-			l := &loader{name: "plan.yaml", bad: map[*yaml.Node]bool{}}
+			l := newLoader("plan.yaml")
 			v := validation{loader: l, skipped: map[*yaml.Node]int{}}
 			if e := check(v.value(l.parse(data))); e != nil {
 				t.Errorf("loads, but is not valid by the schema: %v", e)

@@ -16,7 +16,7 @@ const MaxSize = 16 << 20
 // Load reads a plan from data; name is what messages call the file. The error is an *Error that lists all problems.
 // Load is safe for concurrent use and for hostile data.
 func Load(name string, data []byte) (*plan.Document, error) {
-	l := &loader{name: name, bad: map[*yaml.Node]bool{}}
+	l := newLoader(name)
 	doc := l.load(data)
 	if len(l.problems) > 0 {
 		return nil, &Error{Errors: inFileOrder(l.problems), Stopped: l.full()}
@@ -50,6 +50,11 @@ type loader struct {
 	name     string
 	problems []Problem
 	bad      map[*yaml.Node]bool // nodes refused already: keys with their entry, values with all that is below
+	hidden   map[int]bool        // lines with hidden characters, which are reported where they stand
+}
+
+func newLoader(name string) *loader {
+	return &loader{name: name, bad: map[*yaml.Node]bool{}, hidden: map[int]bool{}}
 }
 
 // full says that looking on would not help anybody.

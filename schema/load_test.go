@@ -150,6 +150,11 @@ func TestLoadTakes(t *testing.T) {
 		{"both families of a gateway into one", header + "renumber: [{from: 2001:db8:10::/64, to: 2001:db8:20::/64}, {from: 192.0.2.7, to: 2001:db8:20::7}]\n"},
 		{"percentages that make 100", header + oneMap + "waves: [{size: 33%}, {size: 33%}, {size: 34%}]\n"},
 		{"the default socket", header + oneMap + "reestablish: {driver: vici}\n"},
+		{"an SPI that IANA reserves", header + oneMap + "select: {include: [{spi: \"0x1\"}, {spi: \"0x000000ff\"}]}\n"},
+		{"a selector that an earlier override sets", header + oneMap + "overrides: [{match: {mode: transport}, set: {selector: host-to-host}}, {match: {reqid: 17}, set: {selector: keep}}]\n"},
+		{"many entries of a list in braces", header + oneMap + "select:\n  include:\n" + numbered(100_000, "    - {reqid: 1%d}\n")},
+		{"the same on lines of their own", header + oneMap + "select:\n  include:\n" + numbered(100_000, "    - reqid: 1%d\n")},
+		{"the same on one line", header + oneMap + "select: {include: [" + numbered(100_000, "{reqid: 1%d}, ") + "{reqid: 1}]}\n"},
 		{"a mark that matches SAs without one", header + oneMap + "select: {include: [{mark: {value: 0, mask: 0}}]}\n"},
 	}
 	for _, tt := range tests {

@@ -11,15 +11,14 @@ import (
 )
 
 var (
-	hexForm  = regexp.MustCompile(`^0x[0-9a-fA-F]{1,8}$`)
-	bareHex  = regexp.MustCompile(`^[0-9a-fA-F]{1,8}$`)
-	lastIANA = xfrm.SPI(255)
+	hexForm = regexp.MustCompile(`^0x[0-9a-fA-F]{1,8}$`)
+	bareHex = regexp.MustCompile(`^[0-9a-fA-F]{1,8}$`)
 )
 
 // spiHint is for a text that is no SPI by any stretch.
 const spiHint = "write it as ip xfrm state shows it, in quotes: \"0xc6f8e81d\""
 
-// spi is an SPI as hex in quotes.
+// spi is an SPI as hex in quotes. Those up to 255, which IANA reserves, are an SA's as any other to the kernel.
 func (l *loader) spi(n *yaml.Node) *xfrm.SPI {
 	if !hexForm.MatchString(n.Value) {
 		hint := spiHint
@@ -31,15 +30,11 @@ func (l *loader) spi(n *yaml.Node) *xfrm.SPI {
 	}
 	v, _ := strconv.ParseUint(n.Value[2:], 16, 32)
 	spi := xfrm.SPI(v)
-	switch {
-	case spi == 0:
+	if spi == 0 {
 		l.refuse(n, reservedSPI, "SPI 0 is never an SA's: RFC 4303 keeps it for local use", "write the SPI as ip xfrm state shows it")
-	case spi <= lastIANA:
-		l.refuse(n, reservedSPI, "SPIs 1 to 255 are reserved by IANA (RFC 4303, 2.1), no SA has them", "write the SPI as ip xfrm state shows it")
-	default:
-		return &spi
+		return nil
 	}
-	return nil
+	return &spi
 }
 
 // defaultMask is what ip xfrm takes for a mark without a mask: every bit counts.

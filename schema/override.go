@@ -23,7 +23,7 @@ var setFields = fields[plan.Changes]{
 		decode(l, n, encapFields, c.Encap)
 	},
 	"selector": func(l *loader, n *yaml.Node, c *plan.Changes) {
-		c.Selector = &plan.SelectorChange{Kind: plan.SelectorHostToHost}
+		c.Selector = &plan.SelectorChange{Kind: plan.SelectorKind(n.Value)}
 		if n.Kind == yaml.MappingNode {
 			c.Selector.Kind = plan.SelectorExplicit
 			decode(l, n, selectorFields, c.Selector)

@@ -74,8 +74,12 @@ var syntaxHints = []struct{ parser, message, hint string }{
 	{"found invalid Unicode character escape code", "an escape that is no character", "write the character itself"},
 	{"exceeded max depth", "nested deeper than a plan can be", "write a plan as in xfrm-plan schema"},
 	{"did not find expected <document start>", "something after the end of the plan", "check the indentation of this line"},
+	{"did not find expected node content", "a value is missing, or begins with a character that it cannot begin with", "check commas and brackets; put the value in quotes"},
 	{"unknown anchor", "an alias without an anchor", "write the value itself, or put the text in quotes"},
 }
+
+// colonsFirst is an IPv6 address that begins with colons, where in braces or brackets no value can.
+var colonsFirst = regexp.MustCompile(`[\s\[{,](::[0-9A-Fa-f:.]*(?:/[0-9]+)?)`)
 
 // yamlError is the shape of the parser's messages; the line is missing when the problem is on the first.
 var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
@@ -113,6 +117,10 @@ func (l *loader) syntaxError(data []byte, err error) {
 	if indent := source[:len(source)-len(trimmed)]; strings.Contains(indent, "\t") {
 		message, hint = "a tab in the indentation", "indent with spaces"
 		column = 1 + strings.Index(indent, "\t")
+	}
+	if at := colonsFirst.FindStringSubmatchIndex(source); at != nil && strings.Contains(text, "node content") {
+		message, hint = "a value in braces or brackets cannot begin with a colon", "put the IPv6 address in quotes: "+strconv.Quote(source[at[2]:at[3]])
+		column = 1 + utf8.RuneCountInString(source[:at[2]])
 	}
 	l.add(line, column, slug, quote(strings.TrimSpace(source)), message, hint)
 }

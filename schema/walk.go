@@ -80,12 +80,15 @@ func (w *walker) plain(n *yaml.Node) bool {
 	return false
 }
 
-// characters refuses what checkBytes refuses, written as an escape.
+// characters refuses what checkBytes refuses, written as an escape, and passes over values that it has refused.
 func (w *walker) characters(n *yaml.Node) bool {
 	for _, r := range n.Value {
 		switch {
 		case control(r):
 			w.refuse(n, controlCharacter, "a control character, "+codePoint(r), "remove it")
+			return false
+		case hidden(r) && (n.Style&yaml.DoubleQuotedStyle == 0 || w.hidden[n.Line]):
+			w.bad[n] = true
 			return false
 		case hidden(r), r == utf8.RuneError:
 			w.refuse(n, hiddenCharacter, "a character that cannot be seen or turns the direction of text, "+codePoint(r), "remove it")

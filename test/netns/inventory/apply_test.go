@@ -115,22 +115,28 @@ func TestApplyManual(t *testing.T) {
 }
 
 func TestApplyHostToHost(t *testing.T) {
+	v4, v6 := []string{"192.0.2.0/24", "198.51.100.0/24"}, []string{"192.0.2.1/32", "2001:db8:20::1/128", "203.0.113.1/32", "2001:db8:30::1/128"}
 	for _, tc := range []struct {
-		name string
-		doc  *plan.Document
+		name  string
+		pairs []string
+		made  string // what is made of the set-up
 	}{
-		{"IPv4", document("192.0.2.0/24", "198.51.100.0/24")},
-		{"to IPv6", document("192.0.2.1/32", "2001:db8:20::1/128", "203.0.113.1/32", "2001:db8:30::1/128")},
+		{"IPv4", v4, "xfrm"},
+		{"to IPv6", v6, "xfrm"},
+		{"IPv4, policies alone", v4, "xfrm policy"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := newNetNS(t)
 			for _, m := range manual {
-				if m.name == "manual-transport-hosts" {
-					n.ip(keys.Replace(m.script))
+				for line := range strings.Lines(m.script) {
+					if m.name == "manual-transport-hosts" && strings.HasPrefix(strings.TrimSpace(line), tc.made) {
+						n.ip(keys.Replace(line))
+					}
 				}
 			}
-			tc.doc.Overrides = []plan.Override{{Set: plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorHostToHost}}}}
-			n.thereAndBack(tc.doc)
+			doc := document(tc.pairs...)
+			doc.Overrides = []plan.Override{{Set: plan.Changes{Selector: &plan.SelectorChange{Kind: plan.SelectorHostToHost}}}}
+			n.thereAndBack(doc)
 		})
 	}
 }

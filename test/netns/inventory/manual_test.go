@@ -101,6 +101,21 @@ var manual = []struct{ name, script string }{
 		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out if_id 4 priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 15 mode tunnel
 		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir in if_id 4 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 15 mode tunnel
 		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir fwd if_id 4 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 15 mode tunnel`},
+	{"manual-several-if-ids", `
+		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 1 mode tunnel if_id 4 AEAD
+		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2001 reqid 1 mode tunnel if_id 4 AEAD
+		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1002 reqid 1 mode tunnel if_id 5 AEAD
+		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2002 reqid 1 mode tunnel if_id 5 AEAD
+		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out if_id 4 priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 1 mode tunnel
+		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir in if_id 4 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 1 mode tunnel
+		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out if_id 5 priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 1 mode tunnel
+		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir in if_id 5 priority 100 tmpl src 203.0.113.1 dst 192.0.2.1 proto esp reqid 1 mode tunnel`},
+	{"manual-tunnel-wildcards", `
+		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 18 mode tunnel AEAD
+		xfrm state add src 203.0.113.1 dst 192.0.2.1 proto esp spi 0x2001 reqid 18 mode tunnel AEAD
+		xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out priority 100 tmpl src 192.0.2.1 dst 203.0.113.1 proto esp reqid 18 mode tunnel
+		xfrm policy add src 10.2.0.0/24 dst 10.1.0.0/24 dir in priority 100 tmpl src 0.0.0.0 dst 192.0.2.1 proto esp reqid 18 mode tunnel
+		xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir fwd priority 200 tmpl src 0.0.0.0 dst 0.0.0.0 proto esp mode tunnel level use`},
 	// As labelled IPsec has it: a policy with a context of its own, and an SA for each context of the traffic.
 	{"manual-labels", `
 		xfrm state add src 192.0.2.1 dst 203.0.113.1 proto esp spi 0x1001 reqid 17 mode tunnel AEAD ctx system_u:object_r:low_t:s0
