@@ -12,7 +12,7 @@ import (
 // Driver asks one IKE daemon. It is safe for concurrent use.
 //
 // Every method ends when ctx does, whatever the daemon does or leaves undone. Its deadline is the plan's reestablish.timeout, for one Child
-// SA. Errors name the daemon, what it was asked, what it answered and what to do by hand.
+// SA to come up or for what it replaces to go. Errors name the daemon, what it was asked, what it answered and what to do by hand.
 //
 // A driver never changes, adds or removes a daemon's configuration, and never reads a secret. The connection at the new addresses is the
 // operator's to load, under a name of its own and beside the old one: only the operator's file has all of it (proposals, for one, can't be

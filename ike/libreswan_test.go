@@ -224,6 +224,7 @@ func TestRetireOfLibreswanLeavesNoEmptyIKESA(t *testing.T) {
 		{name: "its owner lives on in another one", states: ike + "\n" + siteAgain, told: []string{"two"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			old := plutoMove().Old
 			old[0].Connection = "two"
 			if strings.Contains(tt.states, `"two"`) {

@@ -204,6 +204,7 @@ func TestEstablish(t *testing.T) {
 			commands: []string{"initiate ike=site-b child=lan"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			var up atomic.Bool
 			var asked atomic.Int32
 			up.Store(tt.there)
@@ -309,6 +310,7 @@ func TestSuccessorUnlikeTheOldOne(t *testing.T) {
 		{"it was there before and is another's", oldSA, change("local-ts", []string{"10.9.0.0/24"}), true, true, []string{"does not list it"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			var up atomic.Bool
 			up.Store(tt.there)
 			c, v := playing(t, func() []tree {
@@ -411,6 +413,7 @@ func TestRetireByACharonThatMisbehaves(t *testing.T) {
 		{"it dies when it is done", twoIn, reply{drop: true}, true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			var gone atomic.Bool
 			_, v := playing(t, func() []tree {
 				if gone.Load() {
