@@ -42,7 +42,7 @@ func Consult(ctx context.Context, doc *plan.Document, p *plan.Plan) (*Part, erro
 			c.owned(ctx, d)
 		}
 	}
-	owner, ok := c.owner(ctx, driver)
+	owner, lacks, ok := c.owner(ctx, driver)
 	if !ok {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func Consult(ctx context.Context, doc *plan.Document, p *plan.Plan) (*Part, erro
 		}
 	}
 	if len(unowned) != 0 && onLoss && !doc.Reestablish.AcceptLoss {
-		c.refuse(plan.SlugUnowned, unowned, fmt.Sprintf("%v does not own all SAs of %s, so that nobody could set them up again if the kernel lost one", driver, some(unowned)),
+		c.refuse(plan.SlugUnowned, unowned, fmt.Sprintf("%v %s %s, so that nobody could set them up again if the kernel lost one", driver, lacks, some(unowned)),
 			"take them out with select, or write reestablish: {unowned: accept-loss}")
 	}
 	return part, nil
@@ -132,18 +132,21 @@ func (c *consultation) list(ctx context.Context, d Driver) (func(*plan.Call) (Ch
 	return func(call *plan.Call) (ChildSA, bool) { return owner(call.SA) }, nil
 }
 
-// owner is list for the daemon that the document counts on. Without its word the plan is refused.
-func (c *consultation) owner(ctx context.Context, d Driver) (func(*plan.Call) (ChildSA, bool), bool) {
+// owner is list for the daemon that the document counts on, with what it means that a group's SAs are not its. Without its word the plan is refused; but one
+// that isn't there owns nothing, which matters only where it is to follow.
+func (c *consultation) owner(ctx context.Context, d Driver) (owner func(*plan.Call) (ChildSA, bool), lacks string, ok bool) {
 	owner, err := c.list(ctx, d)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported): // the program is told of every group and knows what is its
-		return func(*plan.Call) (ChildSA, bool) { return ChildSA{}, true }, true
+		return func(*plan.Call) (ChildSA, bool) { return ChildSA{}, true }, "", true
+	case errors.Is(err, ErrAbsent) && c.doc.IKE.Follow != plan.FollowReestablish:
+		return func(*plan.Call) (ChildSA, bool) { return ChildSA{}, false }, "does not run and so does not own the SAs of", true
 	case err != nil:
 		c.refuse(plan.SlugUnanswered, nil, fmt.Sprintf("the plan counts on a daemon that does not answer: %v", err),
 			"start it, or correct reestablish: {socket: ...}; without a daemon write ike: {follow: none} and onExist: rollback")
-		return nil, false
+		return nil, "", false
 	}
-	return owner, true
+	return owner, "does not own all SAs of", true
 }
 
 // whole reports whether every SA of the group has an owner.

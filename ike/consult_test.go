@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
 
@@ -58,6 +59,7 @@ func TestConsult(t *testing.T) {
 		onExist    plan.OnExist
 		acceptLoss bool
 		dead       bool // the daemon closes every connection
+		absent     bool // there is none
 		conns      []tree
 		want       []plan.Slug
 		silent     bool // nobody is asked anything
@@ -75,6 +77,12 @@ func TestConsult(t *testing.T) {
 		{name: "what is nobody's would be lost", tunnels: 2, follow: none, onExist: plan.OnExistReestablish, conns: []tree{oldConn, newConn},
 			want: []plan.Slug{plan.SlugUnowned}, moves: 1},
 		{name: "and may be", tunnels: 2, follow: none, onExist: plan.OnExistReestablish, acceptLoss: true, conns: []tree{oldConn, newConn}, moves: 1},
+		{name: "no daemon runs that could set it up", tunnels: 1, follow: none, onExist: plan.OnExistReestablish, absent: true, silent: true,
+			want: []plan.Slug{plan.SlugUnowned}},
+		{name: "no daemon runs, and it may be lost", tunnels: 1, follow: none, onExist: plan.OnExistReestablish, acceptLoss: true, absent: true, silent: true},
+		{name: "nothing is said of following, no daemon runs, and it may be lost", tunnels: 1, onExist: plan.OnExistReestablish, acceptLoss: true, absent: true, silent: true},
+		{name: "the one that is to follow doesn't run", tunnels: 1, follow: follows, onExist: plan.OnExistReestablish, acceptLoss: true, absent: true, silent: true,
+			want: []plan.Slug{plan.SlugUnanswered}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			doc := &plan.Document{IKE: plan.IKE{Follow: tt.follow}, OnExist: tt.onExist}
@@ -89,6 +97,9 @@ func TestConsult(t *testing.T) {
 				return reply{event: "list-conn", events: tt.conns}
 			})
 			doc.Reestablish = plan.Reestablish{Driver: plan.DriverVICI, Socket: c.socket, Timeout: time.Minute, AcceptLoss: tt.acceptLoss}
+			if tt.absent {
+				doc.Reestablish.Socket += ".none"
+			}
 			part, err := Consult(t.Context(), doc, p)
 			if err != nil {
 				t.Fatal(err)
@@ -116,5 +127,55 @@ func TestConsult(t *testing.T) {
 				t.Errorf("it was asked %q", asked)
 			}
 		})
+	}
+}
+
+// TestEachTrafficIsSetUp: Child SAs of one child that carry different traffic, or are on different interfaces, are set up one by one, also where they are one group.
+func TestEachTrafficIsSetUp(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*ChildSA)
+		want   int
+	}{
+		{"the same while it is rekeyed", func(*ChildSA) {}, 1},
+		{"other traffic", func(c *ChildSA) { c.RemoteTS = []string{"10.3.0.0/24"} }, 2},
+		{"another interface", func(c *ChildSA) { c.IfIDIn, c.IfIDOut = 2, 2 }, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, _ := planned(t, 1, &plan.Document{})
+			inbound, outbound := siteUp, siteUp
+			outbound.In, outbound.Out = 3, 4
+			tt.change(&outbound)
+			moves := movesOf(p, &p.Groups[0], func(c *plan.Call) (ChildSA, bool) {
+				if c.Dir == xfrm.SADirIn {
+					return inbound, true
+				}
+				return outbound, true
+			})
+			if len(moves) != tt.want {
+				t.Errorf("%d moves, want %d: %+v", len(moves), tt.want, moves)
+			}
+		})
+	}
+}
+
+// TestPerCPUIsRefused by those daemons that are led; a program knows what it does.
+func TestPerCPUIsRefused(t *testing.T) {
+	p, _ := planned(t, 1, &plan.Document{})
+	owner := func(*plan.Call) (ChildSA, bool) { return siteUp, true }
+	if m := movesOf(p, &p.Groups[0], owner)[0]; m.single() != nil {
+		t.Error(m.single())
+	}
+	p.Groups[0].Calls[1].SA.CPU = 1
+	m := movesOf(p, &p.Groups[0], owner)[0]
+	_, v := playing(t, func() []tree { return []tree{oldSA} }, []tree{oldConn, newConn}, nil)
+	l, _ := pluto(t, nil)
+	for _, d := range []Driver{v, l} {
+		if err := d.Check(within(t, 5*time.Second), &m); err == nil || !strings.Contains(err.Error(), "per-CPU") {
+			t.Errorf("%v: %v", d, err)
+		}
+	}
+	if err := NewCommand([]string{"/bin/true"}).Check(within(t, 5*time.Second), &m); err != nil {
+		t.Error(err)
 	}
 }

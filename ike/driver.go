@@ -12,7 +12,7 @@ import (
 // Driver asks one IKE daemon. It is safe for concurrent use.
 //
 // Every method ends when ctx does, whatever the daemon does or leaves undone. Its deadline is the plan's reestablish.timeout, for one Child
-// SA. Errors name the daemon, what it was asked, what it answered and what to do by hand.
+// SA to come up or for what it replaces to go. Errors name the daemon, what it was asked, what it answered and what to do by hand.
 //
 // A driver never changes, adds or removes a daemon's configuration, and never reads a secret. The connection at the new addresses is the
 // operator's to load, under a name of its own and beside the old one: only the operator's file has all of it (proposals, for one, can't be
@@ -26,7 +26,7 @@ type Driver interface {
 	ChildSAs(ctx context.Context) ([]ChildSA, error)
 
 	// Check says why Establish can't succeed, as far as that can be told without doing anything: no connection at the new addresses is
-	// loaded, or several are and nothing tells which. It is called while a plan is computed, and again before a run.
+	// loaded, or several are and nothing tells which; or its SAs are per-CPU. It is called while a plan is computed, and again before a run.
 	Check(ctx context.Context, m *Move) error
 
 	// Establish sets the Child SA up at its new addresses, beside the old one if that is still there, and returns what it is then. Where the
@@ -37,7 +37,7 @@ type Driver interface {
 	Establish(ctx context.Context, m *Move) (ChildSA, error)
 
 	// Retire makes the daemon forget Child SAs that Establish has replaced, and the IKE SAs that are left without any. It doesn't wait for a
-	// peer that may not answer at the old addresses. What the daemon doesn't have any more is no error. The kernel's SAs that the daemon does
+	// peer that may not answer at the old addresses, if the daemon can do without. What the daemon doesn't have any more is no error. The kernel's SAs that the daemon does
 	// not find, because they have moved, are the caller's to delete.
 	Retire(ctx context.Context, old []ChildSA) error
 }
@@ -103,7 +103,7 @@ func (c *ChildSA) String() string {
 // Move is one Child SA on its way to new outer addresses.
 type Move struct {
 	Run, Plan, Group string
-	// Old is what the daemon had of it before: one as a rule, more of the same connection and child while it is re-keyed or with per-CPU SAs.
+	// Old is what the daemon had of it before: one as a rule, more for the same traffic while it is re-keyed or where both ends have initiated it.
 	// Empty for the driver command, which gets the group as a whole.
 	Old                 []ChildSA
 	OldLocal, OldRemote netip.Addr
@@ -127,6 +127,7 @@ type SA struct {
 	Dst    netip.Addr
 	NewSrc netip.Addr
 	NewDst netip.Addr
+	PerCPU bool // RFC 9611
 }
 
 // Policy is a policy of the group as it is to be.

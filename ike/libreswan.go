@@ -17,6 +17,7 @@ import (
 type Libreswan struct {
 	socket string
 	whack  string // the program
+	loaded recent[map[string]*plutoConn]
 }
 
 // whackPaths are where distributions put whack. It isn't in PATH: `ipsec whack` finds it there, too.

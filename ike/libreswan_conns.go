@@ -108,16 +108,21 @@ func addSorted(all []string, s string) []string {
 // successor picks the connection that Establish brings up: between the new addresses, with the same networks and mode. It is another one than the old one
 // but where a lost Child SA is set up again at the addresses that it had.
 func (l *Libreswan) successor(ctx context.Context, m *Move) (*plutoConn, error) {
+	all, err := l.conns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.pick(all, m)
+}
+
+// pick picks it of those that are loaded.
+func (l *Libreswan) pick(all map[string]*plutoConn, m *Move) (*plutoConn, error) {
 	if len(m.Old) == 0 {
 		return nil, fmt.Errorf("%v: group %s has no Child SA of its", l, m.Group)
 	}
 	old := m.Old[0]
 	if name := nameOf(old.Connection); name != old.Connection {
 		return nil, fmt.Errorf("%v has %s as one of many from %s: to take that down would take them all down", l, old.Connection, name)
-	}
-	all, err := l.conns(ctx)
-	if err != nil {
-		return nil, err
 	}
 	want := plutoConn{mode: old.Mode, localTS: old.LocalTS, remoteTS: old.RemoteTS}
 	if c := all[old.Connection]; c != nil {

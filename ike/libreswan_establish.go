@@ -11,7 +11,13 @@ import (
 
 // Check looks for the successor.
 func (l *Libreswan) Check(ctx context.Context, m *Move) error {
-	_, err := l.successor(ctx, m)
+	if err := m.single(); err != nil {
+		return err
+	}
+	all, err := l.loaded.get(func() (map[string]*plutoConn, error) { return l.conns(ctx) })
+	if err == nil {
+		_, err = l.pick(all, m)
+	}
 	return err
 }
 
@@ -21,16 +27,19 @@ func (l *Libreswan) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 	if err != nil {
 		return ChildSA{}, err
 	}
-	up, err := l.up(ctx, next.name, m)
-	if err != nil || up != nil {
-		return value(up), err
+	now, err := l.ChildSAs(ctx)
+	if err != nil {
+		return ChildSA{}, err
+	}
+	if up := next.upIn(now, m); up != nil {
+		return *up, nil
 	}
 	if err := l.makeRoom(ctx, next, m); err != nil {
 		return ChildSA{}, err
 	}
 	if !m.Lost && !m.Old[0].Initiator {
 		first, cancel := context.WithTimeout(ctx, half(ctx))
-		up, err = l.await(first, next.name, m)
+		up, err := l.await(first, next, m)
 		cancel()
 		if err == nil {
 			return *up, nil
@@ -42,7 +51,7 @@ func (l *Libreswan) Establish(ctx context.Context, m *Move) (ChildSA, error) {
 	if _, err := l.ask(ctx, "--initiate", "--name", next.name, "--asynchronous"); err != nil {
 		return ChildSA{}, fmt.Errorf("%w (by hand: ipsec up %s)", err, next.name)
 	}
-	up, err = l.await(ctx, next.name, m)
+	up, err := l.await(ctx, next, m)
 	if err != nil {
 		return ChildSA{}, fmt.Errorf("%v was told to bring up %[2]s, and goes on trying: %[3]w (its log has the reason; by hand: ipsec up %[2]s, or ipsec down %[2]s to stop it)", l, next.name, err)
 	}
@@ -69,7 +78,7 @@ func (l *Libreswan) makeRoom(ctx context.Context, next *plutoConn, m *Move) erro
 			return err
 		}
 	}
-	if err := l.until(ctx, func(now []ChildSA) bool { return !slices.ContainsFunc(now, its) }); err != nil {
+	if err := until(ctx, l.ChildSAs, func(now []ChildSA) bool { return !slices.ContainsFunc(now, its) }); err != nil {
 		return fmt.Errorf("%v has not taken down what is lost of %s: %w", l, next.name, err)
 	}
 	return nil
@@ -83,9 +92,9 @@ func (l *Libreswan) terminate(ctx context.Context, name string) error {
 }
 
 // await waits until the successor is up, whoever brings it up.
-func (l *Libreswan) await(ctx context.Context, next string, m *Move) (up *ChildSA, err error) {
-	err = l.until(ctx, func(all []ChildSA) bool {
-		up = youngest(all, next, m)
+func (l *Libreswan) await(ctx context.Context, next *plutoConn, m *Move) (up *ChildSA, err error) {
+	err = until(ctx, l.ChildSAs, func(all []ChildSA) bool {
+		up = next.upIn(all, m)
 		return up != nil
 	})
 	if err != nil {
@@ -94,31 +103,9 @@ func (l *Libreswan) await(ctx context.Context, next string, m *Move) (up *ChildS
 	return up, nil
 }
 
-// up returns the youngest Child SA of the successor, or nil.
-func (l *Libreswan) up(ctx context.Context, next string, m *Move) (*ChildSA, error) {
-	all, err := l.ChildSAs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return youngest(all, next, m), nil
-}
-
-// youngest returns the Child SA of the successor that came up last at the new addresses and isn't one of the old ones, or nil.
-func youngest(all []ChildSA, next string, m *Move) (found *ChildSA) {
-	for i := range all {
-		c := &all[i]
-		if c.Connection != next || !c.Up || c.Local != m.Local || c.Remote != m.Remote || oneOf(m.Old, c) {
-			continue
-		}
-		if found == nil || len(c.ID) > len(found.ID) || len(c.ID) == len(found.ID) && c.ID > found.ID {
-			found = c
-		}
-	}
-	return found
-}
-
-func oneOf(some []ChildSA, c *ChildSA) bool {
-	return slices.ContainsFunc(some, func(o ChildSA) bool { return o.In == c.In && o.Out == c.Out && o.Proto == c.Proto })
+// upIn returns the youngest Child SA of the connection that succeeds the old one, or nil.
+func (c *plutoConn) upIn(all []ChildSA, m *Move) *ChildSA {
+	return youngest(all, func(sa *ChildSA) bool { return sa.Connection == c.name && m.Succeeds(sa) })
 }
 
 // Retire takes down the connections of the old Child SAs that this host has brought up; of the others it waits until the peer has, whose pluto would
@@ -143,7 +130,7 @@ func (l *Libreswan) Retire(ctx context.Context, old []ChildSA) error {
 		}
 	}
 	var left []string
-	err := l.until(ctx, func(now []ChildSA) bool {
+	err := until(ctx, l.ChildSAs, func(now []ChildSA) bool {
 		left = nil
 		for i := range now {
 			if name := nameOf(now[i].Connection); !slices.Contains(left, name) && (slices.Contains(ours, name) || slices.Contains(theirs, name)) {
@@ -154,11 +141,39 @@ func (l *Libreswan) Retire(ctx context.Context, old []ChildSA) error {
 	})
 	switch {
 	case err == nil:
-		return nil
+		return l.empty(ctx, old)
 	case slices.ContainsFunc(left, func(name string) bool { return slices.Contains(theirs, name) }):
 		return fmt.Errorf("%v waits for the peer, which has brought up %s, to take it down (by hand, there: ipsec down NAME): %w", l, strings.Join(left, ", "), err)
 	}
 	return fmt.Errorf("%v has not taken %s down yet, because its peer does not answer at the old addresses: %w", l, strings.Join(left, ", "), err)
+}
+
+// linger is how long an IKE SA may be there after its last Child SA: pluto deletes one after the other, either with a message to the peer.
+const linger = 2 * time.Second
+
+// empty takes down the IKE SAs that Child SAs have left without any. pluto sees to that only where it is the connection that has brought the IKE SA up which
+// goes last: two connections between the same hosts share one.
+func (l *Libreswan) empty(ctx context.Context, old []ChildSA) error {
+	var owners []string
+	none := func(s *plutoStates) bool {
+		owners = s.emptied(old)
+		return len(owners) == 0
+	}
+	first, cancel := context.WithTimeout(ctx, linger)
+	defer cancel()
+	err := until(first, l.states, none)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	for _, name := range owners {
+		if err := l.terminate(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := until(ctx, l.states, none); err != nil {
+		return fmt.Errorf("%v has not taken down the IKE SA of %s yet, which has no Child SA any more: %w (by hand: ipsec down %[2]s)", l, strings.Join(owners, ", "), err)
+	}
+	return nil
 }
 
 // Renew has pluto rekey the Child SA.
@@ -171,7 +186,7 @@ func (l *Libreswan) Renew(ctx context.Context, c ChildSA) error {
 	if _, err := l.ask(ctx, "--rekey-child", "--name", name, "--asynchronous"); err != nil {
 		return fmt.Errorf("%w (by hand: ipsec whack --rekey-child --name %s)", err, name)
 	}
-	err = l.until(ctx, func(now []ChildSA) bool {
+	err = until(ctx, l.ChildSAs, func(now []ChildSA) bool {
 		return slices.ContainsFunc(now, func(s ChildSA) bool { return s.Connection == c.Connection && s.Up && !oneOf(before, &s) })
 	})
 	if err != nil {
@@ -180,10 +195,10 @@ func (l *Libreswan) Renew(ctx context.Context, c ChildSA) error {
 	return nil
 }
 
-// until asks again and again until what pluto lists is as wanted.
-func (l *Libreswan) until(ctx context.Context, wanted func([]ChildSA) bool) error {
+// until asks again and again until what pluto says is as wanted.
+func until[T any](ctx context.Context, ask func(context.Context) (T, error), wanted func(T) bool) error {
 	for {
-		now, err := l.ChildSAs(ctx)
+		now, err := ask(ctx)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,17 +14,11 @@ import (
 
 // ChildSAs lists what pluto has. That takes two questions: states have SPIs, connections have addresses and traffic selectors.
 func (l *Libreswan) ChildSAs(ctx context.Context) ([]ChildSA, error) {
-	states, err := l.ask(ctx, "--showstates")
-	if err != nil {
+	states, err := l.states(ctx)
+	if err != nil || len(states.children) == 0 {
 		return nil, err
 	}
-	children, err := parseStates(states)
-	if err != nil {
-		return nil, fmt.Errorf("%v says of its states: %w", l, err)
-	}
-	if len(children) == 0 {
-		return nil, nil
-	}
+	children := states.children
 	conns, err := l.conns(ctx)
 	if err != nil {
 		return nil, err
@@ -37,35 +32,76 @@ func (l *Libreswan) ChildSAs(ctx context.Context) ([]ChildSA, error) {
 	return children, nil
 }
 
+// plutoStates is what pluto has.
+type plutoStates struct {
+	children []ChildSA         // without what connections tell
+	owner    map[string]string // the connection of a state, by serial number
+	used     map[string]bool   // IKE SAs that a Child SA is in or is to be, by serial number
+}
+
+func (l *Libreswan) states(ctx context.Context) (*plutoStates, error) {
+	out, err := l.ask(ctx, "--showstates")
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseStates(out)
+	if err != nil {
+		return nil, fmt.Errorf("%v says of its states: %w", l, err)
+	}
+	return s, nil
+}
+
+// emptied lists the owners of those of the Child SAs' IKE SAs that are still there with no Child SA in them. What has another Child SA is not one of them: whack
+// takes it down with the IKE SA. Nor is one of many instances, which it takes down with the others.
+func (s *plutoStates) emptied(old []ChildSA) (owners []string) {
+	for i := range old {
+		ike := old[i].IKE
+		name, there := s.owner[ike]
+		if !there || s.used[ike] || nameOf(name) != name || slices.Contains(owners, name) {
+			continue
+		}
+		if !slices.ContainsFunc(s.children, func(c ChildSA) bool { return nameOf(c.Connection) == name }) {
+			owners = append(owners, name)
+		}
+	}
+	return owners
+}
+
 var (
 	// #2: "site":500 ESTABLISHED_CHILD_SA (established Child SA); REKEY in 27898s; REPLACE in 28799s; newest; eroute owner; IKE SA #1; idle;
 	stateLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [0-9a-f]*[.:][0-9a-f.:]*)?(?::\d+)?(?:\([^)]*\))? ([A-Z][A-Z0-9_]+) \([^)]*\);(.*)$`)
 	// #2: "site" esp.a1da67d7@203.0.113.1 esp.7ee0b1b3@192.0.2.1 tun.0@203.0.113.1 tun.0@192.0.2.1 Traffic: ...
 	spisLine = regexp.MustCompile(`^#(\d+): ("[^"]+"(?:\[\d+\])?)(?: [0-9a-f]*[.:][0-9a-f.:]*)?((?: (?:esp|ah|comp|ipcomp|tun)\.[0-9a-f]+@[^ ]+)+)`)
 	// #3: pending Child SA for "site-b"
-	pendingLine = regexp.MustCompile(`^#\d+: pending Child SA for "`)
+	pendingLine = regexp.MustCompile(`^#(\d+): pending Child SA for "`)
 
-	said  = regexp.MustCompile(` (esp|ah|comp|ipcomp|tun)\.([0-9a-f]+)@([^ ]+)`)
-	ikeSA = regexp.MustCompile(` IKE SA #(\d+);`)
+	said    = regexp.MustCompile(` (esp|ah|comp|ipcomp|tun)\.([0-9a-f]+)@([^ ]+)`)
+	ikeSAOf = regexp.MustCompile(` IKE SA #(\d+);`)
 )
 
 // parseStates reads what `whack --showstates` prints: a line for each state, and for each Child SA a second one with its SPIs, the outbound one of each
 // kind first.
-func parseStates(out string) ([]ChildSA, error) {
-	var all []ChildSA
+func parseStates(out string) (*plutoStates, error) {
+	s := &plutoStates{owner: make(map[string]string), used: make(map[string]bool)}
 	up, ikes := make(map[string]bool), make(map[string]string)
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, " \n")
 		if m := stateLine.FindStringSubmatch(line); m != nil {
+			s.owner[m[1]] = unquote(m[2])
 			up[m[1]] = m[3] == "ESTABLISHED_CHILD_SA"
-			if ike := ikeSA.FindStringSubmatch(m[4]); ike != nil {
+			if ike := ikeSAOf.FindStringSubmatch(m[4]); ike != nil {
 				ikes[m[1]] = ike[1]
+				s.used[ike[1]] = true
 			}
+			continue
+		}
+		if m := pendingLine.FindStringSubmatch(line); m != nil {
+			s.used[m[1]] = true
 			continue
 		}
 		m := spisLine.FindStringSubmatch(line)
 		if m == nil {
-			if strings.HasPrefix(line, "#") && !pendingLine.MatchString(line) {
+			if strings.HasPrefix(line, "#") {
 				return nil, fmt.Errorf("a line that is not understood: %q", line[:min(len(line), 200)])
 			}
 			continue // lines between states, for bare shunts
@@ -75,10 +111,10 @@ func parseStates(out string) ([]ChildSA, error) {
 			return nil, fmt.Errorf("%w: %q", err, line[:min(len(line), 200)])
 		}
 		if c.Proto != 0 {
-			all = append(all, c)
+			s.children = append(s.children, c)
 		}
 	}
-	return all, nil
+	return s, nil
 }
 
 // readSPIs reads " esp.a1da67d7@203.0.113.1 esp.7ee0b1b3@192.0.2.1 tun.0@...": to whom, then from whom.

@@ -48,7 +48,7 @@ func TestStatesOfLibreswan(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := parseStates(tt.out)
-			if err != nil || !reflect.DeepEqual(got, tt.want) {
+			if err != nil || !reflect.DeepEqual(got.children, tt.want) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
@@ -165,7 +165,10 @@ func TestLibreswanDoesNotTakeOneOfManyDown(t *testing.T) {
 	if err := l.Check(within(t, 5*time.Second), m); err == nil || !strings.Contains(err.Error(), "one of many") {
 		t.Error(err)
 	}
-	if got := asked(); got != "" {
+	if _, err := l.Establish(within(t, 5*time.Second), m); err == nil || !strings.Contains(err.Error(), "one of many") {
+		t.Error(err)
+	}
+	if got := strings.ReplaceAll(asked(), "--connectionstatus\n", ""); got != "" {
 		t.Errorf("asked %q", got)
 	}
 }
@@ -200,6 +203,66 @@ func TestRetireOfLibreswan(t *testing.T) {
 				t.Errorf("asked\n%s", asked())
 			}
 		})
+	}
+}
+
+// TestRetireOfLibreswanLeavesNoEmptyIKESA: pluto keeps an IKE SA that two connections have shared when the one that has brought it up went first.
+func TestRetireOfLibreswanLeavesNoEmptyIKESA(t *testing.T) {
+	ike, child, _ := strings.Cut(recorded(t, "up.showstates"), "\n")
+	two := strings.NewReplacer(`"site"`, `"two"`, "#2:", "#3:", "7ee0b1b3", "0badbeef").Replace(child)
+	siteAgain := strings.NewReplacer("#2:", "#4:", "IKE SA #1", "IKE SA #9").Replace(child)
+	for _, tt := range []struct {
+		name, states string
+		terminated   string // what there is after the IKE SA's owner was told to go
+		told         []string
+		says         string
+	}{
+		{name: "the other one is still in it", states: ike + "\n" + two, told: []string{"two"}},
+		{name: "none is", states: ike, told: []string{"two", "site"}},
+		{name: "none is, and the peer does not answer", states: ike, terminated: ike, told: []string{"two", "site"}, says: "by hand: ipsec down site"},
+		{name: "one is about to be", states: ike + "\n#1: pending Child SA for \"site\"\n", told: []string{"two"}},
+		{name: "its owner lives on in another one", states: ike + "\n" + siteAgain, told: []string{"two"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			old := plutoMove().Old
+			old[0].Connection = "two"
+			if strings.Contains(tt.states, `"two"`) {
+				old[0].Connection = "three"
+				tt.told[0] = "three"
+			}
+			l, asked := pluto(t, map[string]string{
+				"--showstates": tt.states, "--connectionstatus": recorded(t, "up.connectionstatus"), "then": tt.terminated,
+				"do--terminate": "[ $3 != site ] || cp $(dirname $0)/then $(dirname $0)/--showstates",
+			})
+			err := l.Retire(within(t, linger+2*time.Second), old)
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Error(err)
+			}
+			var told []string
+			for line := range strings.Lines(asked()) {
+				if name, ok := strings.CutPrefix(strings.TrimSpace(line), "--terminate --name "); ok {
+					told = append(told, strings.TrimSuffix(name, " --asynchronous"))
+				}
+			}
+			if !slices.Equal(told, tt.told) {
+				t.Errorf("told to take down %q, want %q", told, tt.told)
+			}
+		})
+	}
+}
+
+// TestChecksOfLibreswanAskOnce: a plan is checked once for each of its Child SAs.
+func TestChecksOfLibreswanAskOnce(t *testing.T) {
+	site := strings.ReplaceAll(recorded(t, "up.connectionstatus"), "+UP+", "+UP+OVERLAPIP+")
+	l, asked := pluto(t, map[string]string{"--connectionstatus": site + asSuccessor(site, "site-b", "198.51.100.1")})
+	for range 20 {
+		if err := l.Check(within(t, 5*time.Second), plutoMove()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Count(asked(), "--connectionstatus"); got > 2 {
+		t.Errorf("asked %d times", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // Part is the part that a daemon has in a run. A nil Part is none.
@@ -41,11 +42,14 @@ type Note struct {
 	Moves  []Move           `json:"moves"` // in the run's direction
 }
 
-// movesOf lays out what a daemon has to set up for a group, one Move for each Child SA that owner finds one for.
+// movesOf lays out what a daemon has to set up for a group, one Move for each Child SA that owner finds one for. Child SAs of one child are several if they carry
+// different traffic, or the same on different interfaces: to have one of them set up is not to have the others.
 func movesOf(p *plan.Plan, g *plan.Group, owner func(*plan.Call) (ChildSA, bool)) (all []Move) {
 	type key struct {
 		connection, child string
 		local, remote     netip.Addr
+		traffic           string
+		ifIDIn, ifIDOut   uint32
 	}
 	index := make(map[key]int)
 	for i := range g.Calls {
@@ -54,7 +58,7 @@ func movesOf(p *plan.Plan, g *plan.Group, owner func(*plan.Call) (ChildSA, bool)
 		if !ok {
 			continue
 		}
-		k := key{own.Connection, own.Child, c.NewLocal(), c.NewRemote()}
+		k := key{own.Connection, own.Child, c.NewLocal(), c.NewRemote(), traffic(&own), own.IfIDIn, own.IfIDOut}
 		at, some := index[k]
 		if !some {
 			at = len(all)
@@ -72,7 +76,8 @@ func movesOf(p *plan.Plan, g *plan.Group, owner func(*plan.Call) (ChildSA, bool)
 func (m *Move) add(c *plan.Call, own ChildSA) {
 	m.SAs = append(m.SAs, SA{
 		ID: c.SA.ID, Dir: c.Dir, Mode: c.SA.Mode, Reqid: c.Migration.NewReqid, IfID: c.SA.IfID, Mark: c.Migration.TargetMark(),
-		Src: c.SA.SrcIP(), Dst: c.SA.DstIP(), NewSrc: c.NewSrc(), NewDst: c.NewDst(),
+		PerCPU: c.SA.CPU != xfrm.AnyCPU,
+		Src:    c.SA.SrcIP(), Dst: c.SA.DstIP(), NewSrc: c.NewSrc(), NewDst: c.NewDst(),
 	})
 	if own.ID == "" && own.Connection == "" {
 		return // of a driver that can't tell

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -44,6 +45,41 @@ func TestSucceeds(t *testing.T) {
 	}
 	if (&Move{Local: next.Local, Remote: next.Remote}).Succeeds(&next) {
 		t.Error("nothing is the successor of nothing")
+	}
+}
+
+// TestNarrowed tells what the peer has made of the successor from what is another one's.
+func TestNarrowed(t *testing.T) {
+	a := netip.MustParseAddr
+	old := ChildSA{
+		Up: true, Local: a("192.0.2.1"), Remote: a("203.0.113.1"), Proto: xfrm.ProtoESP, Mode: xfrm.ModeTunnel, In: 1, Out: 2,
+		LocalTS: []string{"10.1.0.0/16", "192.0.2.1/32"}, RemoteTS: []string{"10.2.0.0/24[tcp]", "fd02::/64"},
+	}
+	m := Move{Old: []ChildSA{old}, OldLocal: old.Local, OldRemote: old.Remote, Local: a("198.51.100.1"), Remote: old.Remote}
+	now := func(local, remote string) ChildSA {
+		return with(old, func(c *ChildSA) {
+			c.Local, c.In, c.Out, c.LocalTS, c.RemoteTS = m.Local, 3, 4, strings.Fields(local), strings.Fields(remote)
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		now  ChildSA
+		want bool
+	}{
+		{"a part", now("10.1.7.0/24", "fd02::/64"), true},
+		{"one of two", now("10.1.0.0/16", "fd02::/64"), true},
+		{"the host", now("198.51.100.1/32", "fd02::/64"), true},
+		{"a port", now("10.1.0.0/16[tcp/22]", "fd02::/64"), true},
+		{"the successor", now("10.1.0.0/16 198.51.100.1/32", "10.2.0.0/24[tcp] fd02::/64"), false},
+		{"other traffic", now("10.9.0.0/16", "fd02::/64"), false},
+		{"more", now("10.0.0.0/8", "fd02::/64"), false},
+		{"more ports", now("10.1.0.0/16", "10.2.0.0/24"), false},
+		{"what the daemon doesn't tell of", now("", ""), false},
+		{"itself", with(now("10.1.7.0/24", "fd02::/64"), func(c *ChildSA) { c.In, c.Out = 1, 2 }), false},
+	} {
+		if got := m.narrowed(&tt.now); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

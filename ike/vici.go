@@ -11,15 +11,18 @@ import (
 
 	"github.com/strongswan/govici/vici"
 	"golang.org/x/sys/unix"
+
+	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
 // VICI is strongSwan's charon, asked through the socket of its plugin vici. Each question has a connection of its own: one that was broken
 // off can't be mistaken for the next one's answer.
 type VICI struct {
 	socket   string
-	loaded   loaded
-	retire   turns // one Retire at a time
-	initiate turns // one Child SA of a connection at a time
+	loaded   recent[[]conn]
+	initiate turns                // one Child SA of a connection at a time
+	retire   turns                // one at a time decides what goes
+	leaving  map[[2]xfrm.SPI]bool // Child SAs that were to go; whose turn it is in retire has it
 }
 
 // turns lets one at a time do something by the same name.
@@ -38,7 +41,7 @@ func (t *turns) take(ctx context.Context, name string) (done func(), err error) 
 }
 
 // NewVICI returns the driver for the charon that listens at the socket, a path.
-func NewVICI(socket string) *VICI { return &VICI{socket: socket} }
+func NewVICI(socket string) *VICI { return &VICI{socket: socket, leaving: make(map[[2]xfrm.SPI]bool)} }
 
 // String names the daemon.
 func (v *VICI) String() string { return "strongSwan at " + v.socket }

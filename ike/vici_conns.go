@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/strongswan/govici/vici"
 )
@@ -51,6 +49,9 @@ func (v *VICI) conns(ctx context.Context) ([]conn, error) {
 	}
 	return all, nil
 }
+
+// has reports whether a Child SA is of the connection and child.
+func (c *conn) has(sa *ChildSA) bool { return sa.Connection == c.connection && sa.Child == c.child }
 
 // How well a connection's addresses go with one.
 const (
@@ -140,32 +141,12 @@ func (v *VICI) pick(all []conn, m *Move) (*conn, error) {
 
 // Check looks for the successor.
 func (v *VICI) Check(ctx context.Context, m *Move) error {
+	if err := m.single(); err != nil {
+		return err
+	}
 	all, err := v.loaded.get(func() ([]conn, error) { return v.conns(ctx) })
 	if err == nil {
 		_, err = v.pick(all, m)
 	}
 	return err
-}
-
-// loaded keeps the connections for the moment that a plan is checked: it asks once for each of its Child SAs.
-type loaded struct {
-	mu  sync.Mutex // guards everything below
-	at  time.Time
-	all []conn
-}
-
-// A list that is this old is asked for anew: long enough for thousands of checks, too short for an operator to load what was missing.
-const loadedFor = time.Second
-
-func (l *loaded) get(list func() ([]conn, error)) ([]conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all != nil && time.Since(l.at) < loadedFor {
-		return l.all, nil
-	}
-	all, err := list()
-	if err == nil {
-		l.at, l.all = time.Now(), all
-	}
-	return all, err
 }

@@ -13,39 +13,58 @@ import (
 )
 
 // ChildSAs lists what charon has.
-func (v *VICI) ChildSAs(ctx context.Context) ([]ChildSA, error) { return v.childSAs(ctx, nil) }
+func (v *VICI) ChildSAs(ctx context.Context) ([]ChildSA, error) {
+	ikes, err := v.ikeSAs(ctx, nil)
+	return childrenOf(ikes), err
+}
 
-// childSAs lists those that a question is about.
-func (v *VICI) childSAs(ctx context.Context, in *vici.Message) ([]ChildSA, error) {
+func childrenOf(ikes []ikeSA) (all []ChildSA) {
+	for i := range ikes {
+		all = append(all, ikes[i].children...)
+	}
+	return all
+}
+
+// ikeSA is an IKE SA as charon tells of it.
+type ikeSA struct {
+	connection, id, state string
+	local, remote         string // addresses; while it is being set up, they may not be known yet
+	initiator             bool   // this host initiated it
+	children              []ChildSA
+}
+
+// ikeSAs lists those that a question is about.
+func (v *VICI) ikeSAs(ctx context.Context, in *vici.Message) ([]ikeSA, error) {
 	_, events, err := v.ask(ctx, "list-sas", "list-sa", in)
 	if err != nil {
 		return nil, err
 	}
-	var all []ChildSA
+	var all []ikeSA
 	for _, e := range events {
 		for _, name := range e.Keys() {
-			ike, ok := e.Get(name).(*vici.Message)
+			m, ok := e.Get(name).(*vici.Message)
 			if !ok {
 				continue
 			}
-			children, err := childSAsOf(name, ike)
-			if err != nil {
+			s := ikeSA{
+				connection: name, id: text(m, "uniqueid"), state: text(m, "state"),
+				local: text(m, "local-host"), remote: text(m, "remote-host"), initiator: text(m, "initiator") == "yes",
+			}
+			if err := s.readChildren(section(m, "child-sas")); err != nil {
 				return nil, fmt.Errorf("%v says of connection %s: %w", v, name, err)
 			}
-			all = append(all, children...)
+			all = append(all, s)
 		}
 	}
 	return all, nil
 }
 
-func childSAsOf(connection string, ike *vici.Message) ([]ChildSA, error) {
-	children := section(ike, "child-sas")
+func (s *ikeSA) readChildren(children *vici.Message) error {
 	if children == nil {
-		return nil, nil
+		return nil
 	}
-	var all []ChildSA
-	local, errLocal := netip.ParseAddr(text(ike, "local-host"))
-	remote, errRemote := netip.ParseAddr(text(ike, "remote-host"))
+	local, errLocal := netip.ParseAddr(s.local)
+	remote, errRemote := netip.ParseAddr(s.remote)
 	for _, key := range children.Keys() {
 		m, ok := children.Get(key).(*vici.Message)
 		if !ok {
@@ -53,9 +72,9 @@ func childSAsOf(connection string, ike *vici.Message) ([]ChildSA, error) {
 		}
 		f := &fields{m: m}
 		c := ChildSA{
-			Connection: connection, Child: text(m, "name"), ID: text(m, "uniqueid"), IKE: text(ike, "uniqueid"),
-			Initiator: text(ike, "initiator") == "yes",
-			Up:        text(ike, "state") == "ESTABLISHED" && text(m, "state") == "INSTALLED",
+			Connection: s.connection, Child: text(m, "name"), ID: text(m, "uniqueid"), IKE: s.id,
+			Initiator: s.initiator,
+			Up:        s.state == "ESTABLISHED" && text(m, "state") == "INSTALLED",
 			Local:     local, Remote: remote,
 			Proto: protocols[text(m, "protocol")], Mode: modes[text(m, "mode")],
 			In: xfrm.SPI(f.number("spi-in", 16)), Out: xfrm.SPI(f.number("spi-out", 16)),
@@ -65,12 +84,12 @@ func childSAsOf(connection string, ike *vici.Message) ([]ChildSA, error) {
 		}
 		for _, err := range []error{errLocal, errRemote, f.err} {
 			if err != nil {
-				return nil, fmt.Errorf("child %s: %w", key, err)
+				return fmt.Errorf("child %s: %w", key, err)
 			}
 		}
-		all = append(all, c)
+		s.children = append(s.children, c)
 	}
-	return all, nil
+	return nil
 }
 
 var protocols = map[string]xfrm.Proto{"ESP": xfrm.ProtoESP, "AH": xfrm.ProtoAH}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,6 +204,7 @@ func TestEstablish(t *testing.T) {
 			commands: []string{"initiate ike=site-b child=lan"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			var up atomic.Bool
 			var asked atomic.Int32
 			up.Store(tt.there)
@@ -232,30 +234,209 @@ func TestEstablish(t *testing.T) {
 	}
 }
 
-// TestFailedAttemptIsWithdrawn: charon goes on trying after it has said that it failed.
+// TestFailedAttemptIsWithdrawn: charon goes on trying after it has said that it failed, and keeps an IKE SA whose Child SA the peer has refused. What was there
+// before, and what belongs to other peers of the same connection, is left.
 func TestFailedAttemptIsWithdrawn(t *testing.T) {
-	half := tree{{"site-b", tree{{"uniqueid", "9"}, {"state", "CONNECTING"}, {"local-host", "198.51.100.1"}, {"remote-host", "203.0.113.1"}}}}
-	c, v := playing(t, func() []tree { return []tree{oldSA, half} }, []tree{oldConn, newConn}, func(command string, _ tree) reply {
-		if command == "initiate" {
-			return reply{answer: failure("timeout")}
-		}
-		return reply{answer: ok}
-	})
-	if got, err := v.Establish(within(t, 3*time.Second), moveOf(t, v)); err == nil {
-		t.Error(got)
+	ikeSA := func(id, state, local, remote, initiator string) tree {
+		return tree{{"site-b", tree{{"uniqueid", id}, {"state", state}, {"local-host", local}, {"remote-host", remote}, {"initiator", initiator}, {"child-sas", tree{}}}}}
 	}
-	if want := []string{"initiate ike=site-b child=lan", "terminate ike-id=9 force=yes"}; !slices.Equal(c.commands(), want) {
+	const here, there = "198.51.100.1", "203.0.113.1"
+	for _, tt := range []struct {
+		name          string
+		before, after tree
+		terminated    bool
+	}{
+		{"it goes on", nil, ikeSA("9", "CONNECTING", here, there, "yes"), true},
+		{"it went on before", ikeSA("9", "CONNECTING", here, there, "yes"), ikeSA("9", "CONNECTING", here, there, "yes"), true},
+		{"it goes on from where charon will see", nil, ikeSA("9", "CONNECTING", "%any", there, "yes"), true},
+		{"another peer's attempt", nil, ikeSA("9", "CONNECTING", here, "203.0.113.99", "no"), false},
+		{"an attempt from another address", nil, ikeSA("9", "CONNECTING", "192.0.2.1", there, "yes"), false},
+		{"the IKE SA is up without a Child SA", nil, ikeSA("9", "ESTABLISHED", here, there, "yes"), true},
+		{"it was before", ikeSA("9", "ESTABLISHED", here, there, "yes"), ikeSA("9", "ESTABLISHED", here, there, "yes"), false},
+		{"the peer's is", nil, ikeSA("9", "ESTABLISHED", here, there, "no"), false},
+		{"it has another Child SA", nil, saOf("site-b", "voice", "9", here, there, "yes", 0xc0000009), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var tried atomic.Bool
+			c, v := playing(t, func() []tree {
+				more := tt.before
+				if tried.Load() {
+					more = tt.after
+				}
+				return slices.DeleteFunc([]tree{oldSA, more}, func(t tree) bool { return t == nil })
+			}, []tree{oldConn, newConn}, func(command string, _ tree) reply {
+				if command == "initiate" {
+					tried.Store(true)
+					return reply{answer: failure("timeout")}
+				}
+				return reply{answer: ok}
+			})
+			if got, err := v.Establish(within(t, 3*time.Second), moveOf(t, v)); err == nil {
+				t.Error(got)
+			}
+			want := []string{"initiate ike=site-b child=lan"}
+			if tt.terminated {
+				want = append(want, "terminate ike-id=9 force=yes")
+			}
+			if !slices.Equal(c.commands(), want) {
+				t.Errorf("it was told %q, want %q", c.commands(), want)
+			}
+		})
+	}
+}
+
+// TestSuccessorUnlikeTheOldOne came up with other traffic selectors or on another interface: that is said at once, and the old one stays.
+func TestSuccessorUnlikeTheOldOne(t *testing.T) {
+	change := func(key string, value any) tree {
+		sa := saOf("site-b", "lan", "2", "198.51.100.1", "203.0.113.1", "yes", 0xc0000002)
+		child := sa[0].value.(tree)[5].value.(tree)[0].value.(tree)
+		at := slices.IndexFunc(child, func(p pair) bool { return p.key == key })
+		child[at].value = value
+		return sa
+	}
+	peers := saOf("site", "lan", "1", "192.0.2.1", "203.0.113.1", "no", 0xc0000001)
+	for _, tt := range []struct {
+		name        string
+		before, now tree
+		there       bool // from the start: the peer has initiated it
+		told        bool
+		says        []string
+	}{
+		{"the peer has narrowed it", oldSA, change("local-ts", []string{"10.1.0.0/24"}), false, true,
+			[]string{"site-b/lan", "10.1.0.0/24 === 10.2.0.0/24 and not with 10.1.0.0/24 fd01::/64 === 10.2.0.0/24", "swanctl --terminate --child-id 12"}},
+		{"the peer has initiated less", peers, change("local-ts", []string{"fd01::/64"}), true, false, []string{"fd01::/64 === 10.2.0.0/24 and not", "--child-id 12"}},
+		{"another interface", oldSA, change("if-id-in", "00000007"), false, true, []string{"if_id 7 in and 0 out and not with 42 and 0"}},
+		{"another mode", oldSA, change("mode", "TRANSPORT"), false, true, []string{"in transport mode and not in tunnel mode"}},
+		{"it was there before and is another's", oldSA, change("local-ts", []string{"10.9.0.0/24"}), true, true, []string{"does not list it"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var up atomic.Bool
+			up.Store(tt.there)
+			c, v := playing(t, func() []tree {
+				if up.Load() {
+					return []tree{tt.before, tt.now}
+				}
+				return []tree{tt.before}
+			}, []tree{oldConn, newConn}, func(string, tree) reply {
+				up.Store(true)
+				return reply{answer: ok}
+			})
+			begun := time.Now()
+			got, err := v.Establish(within(t, 20*time.Second), moveOf(t, v))
+			if err == nil {
+				t.Fatal(got)
+			}
+			for _, s := range tt.says {
+				if !strings.Contains(err.Error(), s) {
+					t.Errorf("%v; want %q in it", err, s)
+				}
+			}
+			if took := time.Since(begun); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			var want []string
+			if tt.told {
+				want = []string{"initiate ike=site-b child=lan"}
+			}
+			if !slices.Equal(c.commands(), want) {
+				t.Errorf("it was told %q, want %q", c.commands(), want)
+			}
+		})
+	}
+}
+
+// twoIn is an IKE SA with two Child SAs: that of oldSA and voice.
+var twoIn = tree{{"site", tree{
+	{"uniqueid", "1"}, {"state", "ESTABLISHED"}, {"local-host", "192.0.2.1"}, {"remote-host", "203.0.113.1"},
+	{"child-sas", append(slices.Clone(oldSA[0].value.(tree)[5].value.(tree)), pair{"voice-3", tree{
+		{"name", "voice"}, {"uniqueid", "13"}, {"state", "INSTALLED"}, {"mode", "TUNNEL"}, {"protocol", "ESP"}, {"spi-in", "c0000003"}, {"spi-out", "c0000004"},
+	}})},
+}}}
+
+var (
+	retiredLan   = []ChildSA{{IKE: "1", ID: "11", In: 0xc0000001, Out: 0x3ffffffe, Proto: xfrm.ProtoESP}}
+	retiredVoice = []ChildSA{{IKE: "1", ID: "13", In: 0xc0000003, Out: 0xc0000004, Proto: xfrm.ProtoESP}}
+)
+
+// TestRetireWithoutAPeer has two Child SAs of an IKE SA go, one after the other, and nobody who answers at the old addresses: the last one takes the IKE SA along.
+func TestRetireWithoutAPeer(t *testing.T) {
+	c, v := playing(t, func() []tree { return []tree{twoIn, newSA} }, nil, func(_ string, args tree) reply {
+		if slices.ContainsFunc(args, func(p pair) bool { return p.key == "force" }) {
+			return reply{answer: ok}
+		}
+		return reply{answer: append(failure("terminating SA failed"), pair{"matches", "1"}, pair{"terminated", "0"})}
+	})
+	for _, old := range [][]ChildSA{retiredLan, retiredVoice} {
+		if err := v.Retire(within(t, 3*time.Second), old); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []string{"terminate child-id=11", "terminate ike-id=1 force=yes"}; !slices.Equal(c.commands(), want) {
 		t.Errorf("it was told %q, want %q", c.commands(), want)
 	}
 }
 
+// TestRetireDoesNotWaitForThePeer tells charon to wait for a few seconds at most, however much time there is.
+func TestRetireDoesNotWaitForThePeer(t *testing.T) {
+	var patience atomic.Int64
+	_, v := playing(t, func() []tree { return []tree{twoIn, newSA} }, nil, func(_ string, args tree) reply {
+		for _, p := range args {
+			if p.key == "timeout" {
+				ms, _ := strconv.ParseInt(p.value.(string), 10, 64)
+				patience.Store(ms)
+			}
+		}
+		return reply{answer: ok}
+	})
+	if err := v.Retire(within(t, time.Minute), retiredLan); err != nil {
+		t.Error(err)
+	}
+	if ms := patience.Load(); ms <= 0 || ms > peerLimit.Milliseconds() {
+		t.Errorf("charon may wait %d ms", ms)
+	}
+}
+
+// TestRetireByACharonThatMisbehaves: what counts is whether the Child SA is gone.
+func TestRetireByACharonThatMisbehaves(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		sa    tree
+		reply reply
+		gone  bool
+		want  string
+	}{
+		{"it hangs", oldSA, reply{hang: true}, false, "did not answer in time"},
+		{"it hangs on one of several", twoIn, reply{hang: true}, false, "--terminate --child-id 11"},
+		{"it dies", oldSA, reply{drop: true}, false, "asked to terminate"},
+		{"it hangs when it is done", oldSA, reply{hang: true}, true, ""},
+		{"it dies when it is done", twoIn, reply{drop: true}, true, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var gone atomic.Bool
+			_, v := playing(t, func() []tree {
+				if gone.Load() {
+					return []tree{newSA}
+				}
+				return []tree{tt.sa, newSA}
+			}, nil, func(string, tree) reply {
+				gone.Store(tt.gone)
+				return tt.reply
+			})
+			begun := time.Now()
+			err := v.Retire(within(t, time.Second), retiredLan)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+			if took := time.Since(begun); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
 func TestRetire(t *testing.T) {
-	second := tree{{"site", tree{
-		{"uniqueid", "1"}, {"state", "ESTABLISHED"}, {"local-host", "192.0.2.1"}, {"remote-host", "203.0.113.1"},
-		{"child-sas", append(slices.Clone(oldSA[0].value.(tree)[5].value.(tree)), pair{"voice-3", tree{
-			{"name", "voice"}, {"uniqueid", "13"}, {"state", "INSTALLED"}, {"mode", "TUNNEL"}, {"protocol", "ESP"}, {"spi-in", "c0000003"}, {"spi-out", "c0000004"},
-		}})},
-	}}}
 	for _, tt := range []struct {
 		name     string
 		sas      []tree
@@ -264,7 +445,7 @@ func TestRetire(t *testing.T) {
 		want     string
 	}{
 		{name: "the IKE SA that has no other", sas: []tree{oldSA, newSA}, answer: ok, commands: []string{"terminate ike-id=1 force=yes"}},
-		{name: "the Child SA of an IKE SA with others", sas: []tree{second, newSA}, answer: ok, commands: []string{"terminate child-id=11"}},
+		{name: "the Child SA of an IKE SA with others", sas: []tree{twoIn, newSA}, answer: ok, commands: []string{"terminate child-id=11"}},
 		{name: "what is gone", sas: []tree{newSA}},
 		{name: "what goes meanwhile", sas: []tree{oldSA}, answer: append(failure("no matching SAs to terminate found"), pair{"matches", "0"}),
 			commands: []string{"terminate ike-id=1 force=yes"}},
@@ -273,7 +454,7 @@ func TestRetire(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, v := playing(t, func() []tree { return tt.sas }, nil, func(string, tree) reply { return reply{answer: tt.answer} })
-			err := v.Retire(within(t, 3*time.Second), []ChildSA{{IKE: "1", ID: "11", In: 0xc0000001, Out: 0x3ffffffe, Proto: xfrm.ProtoESP}})
+			err := v.Retire(within(t, 3*time.Second), retiredLan)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}

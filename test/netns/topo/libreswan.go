@@ -16,7 +16,7 @@ config setup
 	logfile=%s/pluto.log
 `
 
-// plutoConn is a tunnel between the gateways' IPv4 networks, the same on both: pluto finds out which side it is. Its script for routes is off, the gateways
+// plutoConn is a tunnel between networks of the gateways, the same on both: pluto finds out which side it is. Its script for routes is off, the gateways
 // have them. No extended sequence numbers, and a window of 32 packets: with either
 // `ip xfrm` shows sequence numbers in a form of its own.
 const plutoConn = `
@@ -25,15 +25,15 @@ conn %[1]s
 	leftid=@left
 	right=%[3]s
 	rightid=@right
-	leftsubnet=10.1.0.0/24
-	rightsubnet=10.2.0.0/24
+	leftsubnet=%[4]s
+	rightsubnet=%[5]s
 	leftupdown=
 	rightupdown=
 	authby=secret
 	keyexchange=ikev2
 	esn=no
 	replay-window=32
-	%[4]s
+	%[6]s
 `
 
 const (
@@ -52,12 +52,17 @@ func (n *Network) StartLibreswan(more string) error {
 	return n.AddConn("site", LeftISPA, RightISP, more)
 }
 
-// AddConn adds a connection to both gateways' plutos. Nothing is brought up.
+// AddConn adds a connection between the IPv4 networks to both gateways' plutos. Nothing is brought up.
 func (n *Network) AddConn(name string, left, right netip.Addr, more string) error {
+	return n.AddConnOf([2]string{"10.1.0.0/24", "10.2.0.0/24"}, name, left, right, more)
+}
+
+// AddConnOf is AddConn between other networks.
+func (n *Network) AddConnOf(nets [2]string, name string, left, right netip.Addr, more string) error {
 	for _, ns := range Gateways {
 		dir := filepath.Join(n.dir, string(ns))
 		file := filepath.Join(dir, name+".conf")
-		err := os.WriteFile(file, fmt.Appendf(nil, plutoConn, name, left, right, more), 0o600)
+		err := os.WriteFile(file, fmt.Appendf(nil, plutoConn, name, left, right, nets[0], nets[1], more), 0o600)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package topo
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,12 @@ func (n Namespace) IP(script string) error {
 	cmd := exec.Command("ip", "-n", string(n), "-batch", "-")
 	cmd.Stdin = strings.NewReader(script)
 	_, err := run(cmd)
+	return err
+}
+
+// DropIKE keeps messages of IKE to and from an address of the namespace's or of its peer's from being sent.
+func (n Namespace) DropIKE(addr netip.Addr) error {
+	_, err := n.Run("nft", fmt.Sprintf("table inet ike { chain out { type filter hook output priority 0; ip saddr %[1]v udp dport 500 drop; ip daddr %[1]v udp dport 500 drop; }; }", addr))
 	return err
 }
 

@@ -124,17 +124,23 @@ func (n *Network) StartAnotherCharon(ns Namespace) error {
 // LoadTunnels has both gateways' charons know of these tunnels and no others.
 func (n *Network) LoadTunnels(tunnels ...Tunnel) error {
 	for _, ns := range Gateways {
-		var all strings.Builder
-		for _, t := range tunnels {
-			all.WriteString(t.conf(ns))
-		}
-		file := filepath.Join(n.dir, string(ns), "tunnels.conf")
-		if err := os.WriteFile(file, []byte(all.String()), 0o600); err != nil {
-			return err
-		}
-		if _, err := n.Swanctl(ns, "--load-conns", "--file", file); err != nil {
+		if err := n.LoadTunnelsOn(ns, tunnels...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// LoadTunnelsOn is LoadTunnels for one gateway, whose peer may see things differently.
+func (n *Network) LoadTunnelsOn(ns Namespace, tunnels ...Tunnel) error {
+	var all strings.Builder
+	for _, t := range tunnels {
+		all.WriteString(t.conf(ns))
+	}
+	file := filepath.Join(n.dir, string(ns), "tunnels.conf")
+	if err := os.WriteFile(file, []byte(all.String()), 0o600); err != nil {
+		return err
+	}
+	_, err := n.Swanctl(ns, "--load-conns", "--file", file)
+	return err
 }
