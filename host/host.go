@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
@@ -90,64 +89,25 @@ func (n *Namespace) Monitor() (*xfrm.Monitor, error) {
 	return xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupExpire)
 }
 
-// Inventory reads what plan.Compute needs: the SAD through conn, and the SPD meanwhile through a connection of its own.
+// Inventory reads what plan.Compute needs: the SAD through conn, and the SPD meanwhile through a connection of its own. SAD
+// and SPD are as they were at one moment, also while SAs come and go; the addresses and interfaces are read after that. The
+// error is ErrRestless if the tables can't be followed.
 func (n *Namespace) Inventory(conn *xfrm.Conn) (*plan.Inventory, error) {
 	spd, err := n.DialReadOnly()
 	if err != nil {
 		return nil, err
 	}
 	defer spd.Close()
-	watch, err := xfrm.DialMonitor(n.FD(), xfrm.GroupSA, xfrm.GroupPolicy, xfrm.GroupMigrate)
+	watch, err := xfrm.DialMonitor(n.FD(), tableGroups...)
 	if err != nil {
 		return nil, err
 	}
 	defer watch.Close()
-	inv, err := stillInventory(conn, spd, watch)
+	inv, err := readTables(conn, spd, watch)
 	if err != nil {
 		return nil, err
 	}
 	return inv, n.links(inv)
-}
-
-// maxReads is how often SAD and SPD are read anew because they changed meanwhile. Reading those of 1,000 tunnels takes
-// about 5 ms, so that this many in a row mean that the gateway is not at rest.
-const maxReads = 20
-
-// ErrRestless means that SAD and SPD never held still for as long as it takes to read them.
-var ErrRestless = fmt.Errorf("SAs or policies changed during each of %d attempts to read them; try at a calmer moment", maxReads)
-
-// stillInventory reads SAD and SPD at one moment. The kernel's dumps do not say so when the tables change under them:
-// an SA that is moved, or a policy that is rewritten, before the dump has come to it is missing without a sign. So
-// somebody has to watch.
-func stillInventory(sad, spd *xfrm.Conn, watch *xfrm.Monitor) (*plan.Inventory, error) {
-	for range maxReads {
-		sas, policies, err := xfrm.Tables(sad, spd)
-		if err != nil {
-			return nil, err
-		}
-		changed, err := changes(watch)
-		if err != nil {
-			return nil, err
-		}
-		if !changed {
-			return &plan.Inventory{SAs: sas, Policies: policies}, nil
-		}
-	}
-	return nil, ErrRestless
-}
-
-// changes reads the notifications that have come in and reports whether there were any.
-func changes(watch *xfrm.Monitor) (any bool, err error) {
-	for {
-		_, err := watch.Next(time.Now())
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return any, nil
-		case err != nil && !errors.Is(err, xfrm.ErrOverrun):
-			return any, fmt.Errorf("watch SAD and SPD: %w", err)
-		}
-		any = true
-	}
 }
 
 // links adds addresses and interfaces.

@@ -11,9 +11,13 @@ import (
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 )
 
-// Fingerprint says what SAs and policies a plan rests on, so that a later look can tell what has changed. It maps the
-// identity of each, in words, to a digest of everything about it that matters to the plan; counters don't.
+// Fingerprint says what SAs and policies a plan rests on and what it makes of them, so that a later look can tell what
+// has changed. It maps the identity of each, in words, to a digest of everything about it that matters to the plan;
+// counters don't. Where the plan changes it, a digest of what it is to become follows.
 type Fingerprint map[string]string
+
+// becomes stands between the digest of what is and that of what is to be.
+const becomes = ">"
 
 // Fingerprint takes the fingerprint of all that the plan's groups contain.
 func (p *Plan) Fingerprint() Fingerprint {
@@ -21,12 +25,16 @@ func (p *Plan) Fingerprint() Fingerprint {
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		for j := range g.Calls {
-			sa := g.Calls[j].SA
-			f[identitySA(sa)] = digestSA(sa)
+			c := &g.Calls[j]
+			f[identitySA(c.SA)] = digestSA(c.SA) + becomes + digestCall(c)
 		}
 		for j := range g.Policies {
-			pol := g.Policies[j].Old
-			f[identityPolicy(pol)] = digestPolicy(pol)
+			pc := &g.Policies[j]
+			is := digestPolicy(pc.Old)
+			if pc.New != nil {
+				is += becomes + digestPolicy(pc.New)
+			}
+			f[identityPolicy(pc.Old)] = is
 		}
 		f.ages(g.Policies)
 	}
@@ -66,7 +74,20 @@ func identityPolicy(p *xfrm.Policy) string {
 	if p.Type != xfrm.PolicyMain {
 		id += " (sub-policy)"
 	}
+	if p.Label != "" {
+		id += " label " + SecurityContext(p.Label)
+	}
 	return id
+}
+
+// SecurityContext is what people know the label of an SA or policy by: what stands behind struct xfrm_user_sec_ctx, without
+// the NUL that ends it.
+func SecurityContext(label string) string {
+	const sizeofSecCtx = 8
+	if len(label) > sizeofSecCtx {
+		label = label[sizeofSecCtx:]
+	}
+	return strings.TrimSuffix(label, "\x00")
 }
 
 // digestSA is over all that a migration could change and all that stays with the SA: the migration that would change
@@ -81,6 +102,16 @@ func digestSA(sa *xfrm.SA) string {
 	b = binary.LittleEndian.AppendUint32(b, sa.IfID)
 	b = binary.LittleEndian.AppendUint32(b, sa.CPU)
 	return digest(append(b, sa.Label...))
+}
+
+// digestCall is over what the call does, and what it is taken to be for: the direction decides which address is ours, and
+// goes by policies and addresses that may have changed.
+func digestCall(c *Call) string {
+	b := append(c.Migration.AppendTo(nil), byte(c.Dir))
+	if c.Hop != nil {
+		b = c.Hop.AppendTo(b)
+	}
+	return digest(b)
 }
 
 // digestPolicy leaves out the index, which an owner who installs the same policy again does not choose.
@@ -99,12 +130,16 @@ func digest(b []byte) string {
 // Drift says in words, sorted, what has changed between two fingerprints; nothing if they are the same.
 func (f Fingerprint) Drift(now Fingerprint) []string {
 	var all []string
-	for id, was := range f {
-		switch is, ok := now[id]; {
+	for id, old := range f {
+		was, _, _ := strings.Cut(old, becomes)
+		is, _, _ := strings.Cut(now[id], becomes)
+		switch _, ok := now[id]; {
 		case !ok:
 			all = append(all, id+" is gone, was re-keyed or no longer belongs to the plan")
 		case is != was:
 			all = append(all, id+" was changed")
+		case now[id] != old:
+			all = append(all, id+" is as it was, but the plan would now make something else of it: an address, an interface or another SA or policy has changed")
 		}
 	}
 	for id := range now {

@@ -12,7 +12,10 @@ func callOf(c *plan.Call) Call {
 	old := SA{
 		Src: sa.SrcIP(), Dst: sa.DstIP(), Reqid: sa.Reqid, Mark: mark(sa.Mark), OutputMark: mark(sa.OutputMark),
 		IfID: sa.IfID, Encap: encap(sa.Encap), Selector: sa.Sel.String(), NATKeepalive: sa.NATKeepalive, MTimer: sa.MTimer,
-		Offload: offload(sa.Offload),
+		Offload: offload(sa.Offload), Label: plan.SecurityContext(sa.Label),
+	}
+	if sa.CPU != xfrm.AnyCPU {
+		old.CPU = &sa.CPU
 	}
 	rc := Call{
 		Proto: sa.ID.Proto.String(), SPI: sa.ID.SPI.String(), Direction: c.Dir.String(), Mode: sa.Mode.String(),

@@ -58,7 +58,7 @@ type Call struct {
 	Hop       string `json:"hop,omitempty"` // where it steps aside to first
 }
 
-// SA is what of an SA a migration can change.
+// SA is what of an SA a migration can change, and what tells it from others.
 type SA struct {
 	Src          netip.Addr `json:"src"`
 	Dst          netip.Addr `json:"dst"`
@@ -71,6 +71,8 @@ type SA struct {
 	NATKeepalive uint32     `json:"natKeepalive,omitempty"`
 	MTimer       uint32     `json:"mappingMaxAge,omitempty"`
 	Offload      string     `json:"offload,omitempty"`
+	CPU          *uint32    `json:"cpu,omitempty"`   // of a per-CPU SA
+	Label        string     `json:"label,omitempty"` // its security context
 }
 
 // Policy is a policy that is blocked for a moment and, if Rewritten, has New templates after.
@@ -78,6 +80,10 @@ type Policy struct {
 	Direction string   `json:"direction"`
 	Selector  string   `json:"selector"`
 	NewSel    string   `json:"newSelector,omitempty"` // if it changes
+	Mark      string   `json:"mark,omitempty"`
+	IfID      uint32   `json:"ifId,omitempty"`
+	Sub       bool     `json:"subPolicy,omitempty"`
+	Label     string   `json:"label,omitempty"` // its security context
 	Priority  uint32   `json:"priority"`
 	Index     uint32   `json:"index"`
 	Rewritten bool     `json:"rewritten"`
@@ -152,6 +158,7 @@ func names(p *plan.Plan, groups []int) (all []string) {
 func policyOf(pc *plan.PolicyChange) Policy {
 	p := Policy{
 		Direction: pc.Old.Dir.String(), Selector: pc.Old.Sel.String(), Priority: pc.Old.Priority, Index: pc.Old.Index,
+		Mark: mark(pc.Old.Mark), IfID: pc.Old.IfID, Sub: pc.Old.Type == xfrm.PolicySub, Label: plan.SecurityContext(pc.Old.Label),
 		Rewritten: pc.New != nil, Old: templates(pc.Old),
 	}
 	if pc.New != nil {

@@ -67,6 +67,7 @@ func (t *text) group(g *Group) {
 		if p.NewSel != "" {
 			t.f(" => %s", p.NewSel)
 		}
+		t.apart(p.Mark, p.IfID)
 		t.f("  priority %d\n", p.Priority)
 	}
 	for _, before := range g.After {
@@ -79,7 +80,9 @@ func (t *text) call(c *Call) {
 	if dir == "unset" {
 		dir = "?"
 	}
-	t.f("  ~ %-5s %s %s  %v -> %v\n", dir, c.Proto, c.SPI, c.Old.Src, c.Old.Dst)
+	t.f("  ~ %-5s %s %s  %v -> %v", dir, c.Proto, c.SPI, c.Old.Src, c.Old.Dst)
+	t.apart(c.Old.Mark, c.Old.IfID)
+	t.f("\n")
 	t.f("%*s%s -> %s", 27, "=> ", marked(c.New.Src, c.Old.Src), marked(c.New.Dst, c.Old.Dst))
 	for _, a := range []struct {
 		name     string
@@ -102,6 +105,16 @@ func (t *text) call(c *Call) {
 		t.f("  by way of %s", c.Hop)
 	}
 	t.f("\n")
+}
+
+// apart shows what tells SAs of one SPI, or policies of one selector, apart.
+func (t *text) apart(mark string, ifID uint32) {
+	if mark != "" {
+		t.f("  mark %s", mark)
+	}
+	if ifID != 0 {
+		t.f("  if_id %#x", ifID)
+	}
 }
 
 func none(s string) string {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/plan"
@@ -20,7 +18,7 @@ import (
 const kind = "xfrm-plan/saved"
 
 // version changes when a reader of the old form would misread the new one.
-const version = 1
+const version = 2
 
 // MaxSize is what is read at most: some 2 KiB for each of 100,000 Child SAs.
 const MaxSize = 256 << 20
@@ -48,9 +46,12 @@ type Target struct {
 // ErrNotSaved means that a file is no saved plan at all: a plan file, as a rule.
 var ErrNotSaved = errors.New("this is not a saved plan: `xfrm-plan plan --out` makes one")
 
+// headSize is how much of a file tells what it is.
+const headSize = 256
+
 // Is reports whether data looks like a saved plan rather than like a plan file.
 func Is(data []byte) bool {
-	head := bytes.TrimLeft(data[:min(len(data), 256)], " \t\r\n{")
+	head := bytes.TrimLeft(data[:min(len(data), headSize)], " \t\r\n{")
 	return bytes.HasPrefix(head, []byte(`"kind"`)) && bytes.Contains(head, []byte(kind))
 }
 
@@ -71,6 +72,9 @@ func Parse(data []byte) (*Plan, error) {
 	case d.Decode(new(any)) != io.EOF:
 		return nil, errors.New("the saved plan is damaged: something follows it")
 	}
+	if len(p.Targets) == 0 {
+		return nil, errors.New("the saved plan is damaged: it is for no network namespace")
+	}
 	for i := range p.Targets {
 		if p.Targets[i].Review == nil {
 			return nil, errors.New("the saved plan is damaged: a target has no review")
@@ -79,19 +83,4 @@ func Parse(data []byte) (*Plan, error) {
 	sum := sha256.Sum256(data)
 	p.Digest = hex.EncodeToString(sum[:])
 	return p, nil
-}
-
-// Save writes the plan to a file that is either whole or as it was before.
-func (p *Plan) Save(path string) (err error) {
-	p.Kind, p.Version = kind, version
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is renamed
-	err = json.NewEncoder(f).Encode(p)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("save the plan: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -66,7 +66,7 @@ func (p *program) showAll(ctx context.Context, src *source) error {
 	}
 	defer closeAll(open)
 	for _, ns := range open {
-		computed, err := compute(ctx, src.doc, ns)
+		computed, err := p.compute(ctx, src.doc, ns)
 		if err != nil {
 			return err
 		}

@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/review"
+	"github.com/xfrm-plan/xfrm-plan/rollback"
+	"github.com/xfrm-plan/xfrm-plan/saved"
 	"github.com/xfrm-plan/xfrm-plan/schema"
 )
 
@@ -29,13 +34,18 @@ func (p *program) planCommand() *cobra.Command {
 }
 
 func (p *program) plan(ctx context.Context, path, out string, detailed bool) error {
-	data, err := schema.ReadFile(path, p.fileOptions(), schema.MaxSize)
+	data, err := p.readPlan(path)
 	if err != nil {
 		return err
 	}
-	doc, err := schema.Load(path, data)
+	doc, err := schema.Load(nameOf(path), data)
 	if err != nil {
 		return err
+	}
+	if out != "" {
+		if err := saved.CanSave(out); err != nil {
+			return err
+		}
 	}
 	open, err := p.targets(doc)
 	if err != nil {
@@ -45,7 +55,7 @@ func (p *program) plan(ctx context.Context, path, out string, detailed bool) err
 	refused, changes := false, false
 	computed := make([]*plan.Plan, len(open))
 	for i, ns := range open {
-		if computed[i], err = compute(ctx, doc, ns); err != nil {
+		if computed[i], err = p.compute(ctx, doc, ns); err != nil {
 			return err
 		}
 		refused = refused || len(computed[i].Refusals) != 0
@@ -54,7 +64,11 @@ func (p *program) plan(ctx context.Context, path, out string, detailed bool) err
 			return err
 		}
 	}
-	if out != "" && !refused {
+	switch {
+	case out == "":
+	case refused:
+		fmt.Fprintf(p.err, "Not saved: a plan that is refused can't be applied. %s is as it was before.\n", out)
+	default:
 		if err := p.save(out, path, data, computed, open); err != nil {
 			return err
 		}
@@ -69,7 +83,7 @@ func (p *program) plan(ctx context.Context, path, out string, detailed bool) err
 }
 
 // compute reads the namespace through a socket that can't write and computes the plan for it.
-func compute(ctx context.Context, doc *plan.Document, ns target) (*plan.Plan, error) {
+func (p *program) compute(ctx context.Context, doc *plan.Document, ns target) (*plan.Plan, error) {
 	conn, err := ns.DialReadOnly()
 	if err != nil {
 		return nil, err
@@ -80,8 +94,26 @@ func compute(ctx context.Context, doc *plan.Document, ns target) (*plan.Plan, er
 		return nil, err
 	}
 	computed := plan.Compute(doc, inv)
-	_, err = ike.Consult(ctx, doc, computed)
-	return computed, err
+	if _, err = ike.Consult(ctx, doc, computed); err != nil {
+		return nil, err
+	}
+	cookie, err := conn.Cookie()
+	if err != nil {
+		return nil, err
+	}
+	p.rememberRuns(doc, computed, cookie)
+	return computed, nil
+}
+
+// rememberRuns refuses what apply would refuse because of earlier runs, as far as we may read of them: to look makes no
+// state directory, and takes no privilege.
+func (p *program) rememberRuns(doc *plan.Document, computed *plan.Plan, cookie uint64) {
+	if _, err := os.Stat(filepath.Join(p.stateDir, "runs")); err != nil {
+		return
+	}
+	if state, err := rollback.OpenStateDir(p.stateDir); err == nil {
+		_ = refuseTwice(state, doc, computed, cookie)
+	}
 }
 
 func (p *program) show(computed *plan.Plan, ns target) error {

@@ -27,7 +27,7 @@ func (p *program) source(path string) (*source, error) {
 		return nil, err
 	}
 	if !saved.Is(data) {
-		doc, err := schema.Load(path, data)
+		doc, err := schema.Load(nameOf(path), data)
 		return &source{doc: doc}, err
 	}
 	s, err := saved.Parse(data)
@@ -38,11 +38,50 @@ func (p *program) source(path string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc.Targets = doc.Targets[:0] // those that were reviewed, --netns or not
+	if err := p.sameTarget(path, s); err != nil {
+		return nil, err
+	}
+	doc.Targets = doc.Targets[:0] // those that were reviewed
 	for _, t := range s.Targets {
 		doc.Targets = append(doc.Targets, plan.Target{NetNS: t.NetNS})
 	}
 	return &source{doc: doc, saved: s}, nil
+}
+
+// sameTarget refuses a --netns that is not what was reviewed.
+func (p *program) sameTarget(path string, s *saved.Plan) error {
+	if p.netns == "" || len(s.Targets) == 1 && s.Targets[0].NetNS == p.netns {
+		return nil
+	}
+	names := make([]string, len(s.Targets))
+	for i, t := range s.Targets {
+		names[i] = t.NetNS
+		if t.NetNS == "" {
+			names[i] = "the current network namespace"
+		}
+	}
+	return exitWith(exitRefused, "%s was computed and reviewed for %s: leave out --netns, or make another one with `xfrm-plan --netns %s plan --out`",
+		path, strings.Join(names, " and "), p.netns)
+}
+
+// readPlan reads a plan file. What is a saved plan is not looked at as one.
+func (p *program) readPlan(path string) ([]byte, error) {
+	data, err := schema.ReadFile(path, p.fileOptions(), schema.MaxSize)
+	if err == nil && saved.Is(data) {
+		err = &exitError{exitInvalid, &schema.FileError{
+			Path: path, Reason: "this is a saved plan, not a plan file",
+			Hint: fmt.Sprintf("`xfrm-plan show %s` shows it and `xfrm-plan apply %s` carries it out", path, path),
+		}}
+	}
+	return data, err
+}
+
+// nameOf is what messages about a plan file's content call it.
+func nameOf(path string) string {
+	if path == "-" {
+		return "<stdin>"
+	}
+	return path
 }
 
 // check refuses a saved plan that was applied already, or that no longer fits what is there.
@@ -76,7 +115,7 @@ func (s *source) check(state *rollback.StateDir, lanes []*lane) error {
 
 // save writes what plan has computed to a file for apply.
 func (p *program) save(out, path string, document []byte, computed []*plan.Plan, open []target) error {
-	s := &saved.Plan{Created: time.Now().UTC(), Source: path, Document: document}
+	s := &saved.Plan{Created: time.Now().UTC(), Source: nameOf(path), Document: document}
 	for i, c := range computed {
 		s.Targets = append(s.Targets, saved.Target{
 			NetNS: open[i].name, Fingerprint: c.Fingerprint(), Review: review.Of(c, open[i].name),

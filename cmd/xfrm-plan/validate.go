@@ -34,15 +34,19 @@ func (p *program) validateCommand() *cobra.Command {
 			if n := len(doc.Renumber); n != 1 {
 				what = fmt.Sprintf("%d renumberings", n)
 			}
-			fmt.Fprintf(p.out, "%s is a valid plan: %s, %s.\n", args[0], doc.Metadata.Name, what)
-			return nil
+			_, err = fmt.Fprintf(p.out, "%s is a valid plan: %s, %s.\n", args[0], doc.Metadata.Name, what)
+			return err
 		},
 	}
 }
 
 // load reads a plan file. The problems of an invalid one are the error's text.
 func (p *program) load(path string) (*plan.Document, error) {
-	return schema.LoadFile(path, p.fileOptions())
+	data, err := p.readPlan(path)
+	if err != nil {
+		return nil, err
+	}
+	return schema.Load(nameOf(path), data)
 }
 
 func (p *program) fileOptions() schema.FileOptions {
@@ -56,9 +60,12 @@ func (p *program) validateJSON(doc *plan.Document, err error) error {
 		Problems []schema.Problem `json:"problems"`
 	}{Valid: err == nil, Problems: []schema.Problem{}}
 	var invalid *schema.Error
+	var file *schema.FileError
 	switch {
 	case errors.As(err, &invalid):
 		answer.Problems = invalid.Errors
+	case errors.As(err, &file):
+		answer.Problems = append(answer.Problems, schema.Problem{File: file.Path, Slug: slugFile, Message: file.Reason, Hint: file.Hint})
 	case err != nil:
 		return err
 	default:
@@ -68,10 +75,13 @@ func (p *program) validateJSON(doc *plan.Document, err error) error {
 		return eerr
 	}
 	if err != nil {
-		return &exitError{code: exitInvalid}
+		return &exitError{code: exitCode(err)}
 	}
 	return nil
 }
+
+// slugFile is the kind of problem of a file whose content was not looked at.
+const slugFile schema.Slug = "file"
 
 func (p *program) schemaCommand() *cobra.Command {
 	return &cobra.Command{
@@ -108,8 +118,8 @@ func (p *program) versionCommand() *cobra.Command {
 					"version": v, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "program": os.Args[0],
 				})
 			}
-			fmt.Fprintf(p.out, "xfrm-plan %s (%s, %s/%s)\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
+			_, err := fmt.Fprintf(p.out, "xfrm-plan %s (%s, %s/%s)\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
 		},
 	}
 }
