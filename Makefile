@@ -60,6 +60,11 @@ test-system: build lab
 test-ike: build lab
 	$(ON_KERNEL) -exec '$(IN_DEBIAN)' -timeout 30m -run 'Daemon|Lost|Follow|ChildSAs|ProgramOf|Libreswan|Way|Neighbour|Canary|Outlives|Pluto|Charon' ./test/netns/scenario -args -thorough
 
+## fuzz: plan files and inventories that nobody thought of, ten minutes
+fuzz:
+	$(GO) test -buildvcs=false ./schema -run '^$$' -fuzz FuzzLoad -fuzztime 5m
+	$(GO) test -buildvcs=false ./plan -run '^$$' -fuzz FuzzCompute -fuzztime 5m
+
 ## soak: what make test does a little of, at length: every fault in a run of 100 groups, 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
 soak: soak-matrix soak-random soak-kills
 

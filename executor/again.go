@@ -57,17 +57,15 @@ func (c *computed) find(tx *Transaction) (gi int, found bool) {
 	return gi, true
 }
 
-// recomputed computes the plan of what there is now, between transactions: their temporary policies are nobody's orphans. Unless it has to be fresh, what was
-// computed for another group a while ago will do: whether it still holds is read before anything is touched.
+// recomputed computes the plan of what there is now. Unless it has to be fresh, what was computed for another group a while ago will do: whether it still
+// holds is read before anything is touched.
 func (r *run) recomputed(fresh bool) (c *computed, isFresh bool, err error) {
 	r.computing.Lock()
 	defer r.computing.Unlock()
 	if r.computed != nil && !fresh {
 		return r.computed, false, nil
 	}
-	r.holding.Lock()
 	p, part, err := r.cfg.Recompute()
-	r.holding.Unlock()
 	if err != nil {
 		return nil, true, err
 	}
@@ -129,9 +127,11 @@ func (r *run) arrange(gi int, group string, moves []ike.Move) error {
 	return r.cfg.IKE.Note(r.companion().noteOf(group, ike.Intended, moves))
 }
 
-// refused reports whether a plan says something against a group, or against all.
+// refused reports whether a plan says something against a group, or against all. Temporary policies are those of the groups beside it.
 func refused(p *plan.Plan, group string) bool {
-	return slices.ContainsFunc(p.Refusals, func(f plan.Refusal) bool { return f.Group == "" || f.Group == group })
+	return slices.ContainsFunc(p.Refusals, func(f plan.Refusal) bool {
+		return f.Slug != plan.SlugBlockOrphan && (f.Group == "" || f.Group == group)
+	})
 }
 
 // stragglers moves what came up at the old addresses while the run was at work: a Child SA that was re-keyed after it

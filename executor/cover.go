@@ -105,7 +105,7 @@ func coversOf(t *Transaction, direct []bool, x *indexes) covers {
 			if reselected(pc) { // what it will match is not to leave either
 				c.tagged = append(c.tagged, block(pc.New, index(xfrm.DirOut)))
 			}
-		case pc.New != nil && !direct[i]:
+		case pc.New != nil && !direct[i] && !changesFamily(pc): // else nothing of the old one is left to let in
 			c.tagged = append(c.tagged, shadow(pc, index(pc.Old.Dir)))
 		}
 	}
@@ -121,6 +121,9 @@ func replacedInPlace(pc *plan.PolicyChange) bool { return pc.Old.Priority == 0 }
 // reselected reports whether the policy will match other packets than it does, as a host-to-host policy does whose
 // hosts are renumbered. To the kernel such a policy is another one: both can stand side by side.
 func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && !pc.New.SameKey(pc.Old) }
+
+// changesFamily reports whether the policy will be for the other address family.
+func changesFamily(pc *plan.PolicyChange) bool { return pc.New != nil && pc.New.Sel.Family != pc.Old.Sel.Family }
 
 // block returns the tagged block policy over p: the same packets, one step above. It never expires: a block that ran
 // out would let cleartext through.

@@ -144,7 +144,7 @@ func (s *settlement) shadowing(tied []bool) (reqs []xfrm.Request) {
 		if !tied[i] && !s.byIndex(pc, false) {
 			continue
 		}
-		if pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || s.theirs(pc) != nil || s.coverOver(pc.Old) != nil {
+		if pc.New == nil || pc.Old.Dir == xfrm.DirOut || replacedInPlace(pc) || changesFamily(pc) || s.theirs(pc) != nil || s.coverOver(pc.Old) != nil {
 			continue
 		}
 		p := shadow(pc, s.indexes.next(pc.Old.Dir))

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/host"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/schema"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -94,7 +95,7 @@ func exitCode(err error) int {
 		return exitInvalid
 	case errors.Is(err, xfrm.ErrNotPermitted), errors.Is(err, xfrm.ErrNotSupported), errors.Is(err, xfrm.ErrNoXFRM),
 		errors.Is(err, unix.EPERM), // a capability is missing; of files it is EACCES
-		errors.Is(err, rollback.ErrUnsafe):
+		errors.Is(err, rollback.ErrUnsafe), errors.Is(err, host.ErrRestless):
 		return exitHostCannot
 	case errors.Is(err, rollback.ErrLocked):
 		return exitBusy

@@ -95,11 +95,6 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 	if err != nil {
 		return exitUnexpected, err
 	}
-	if src.saved != nil {
-		if err := state.Consume(src.saved.Digest, header.Run); err != nil {
-			return exitUnexpected, errors.Join(err, journal.End())
-		}
-	}
 	if doc.Confirm != 0 {
 		if err := p.keepWatch(header.Run, l, doc.Confirm); err != nil {
 			return exitHostCannot, errors.Join(err, journal.End())
@@ -113,6 +108,11 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		return exitUnexpected, errors.Join(err, journal.End())
 	}
 	defer monitor.Close()
+	if src.saved != nil { // now that nothing keeps it from being carried out
+		if err := state.Consume(src.saved.Digest, header.Run); err != nil {
+			return exitUnexpected, errors.Join(err, journal.End())
+		}
+	}
 	take, end := tell(state, header.Run, progress.ForPlan(l.plan))
 	bins := executor.BinsOf(l.inv.Policies)
 	l.inv = nil // of a large gateway the tables are most of what is in memory, and the run reads for itself
@@ -147,7 +147,12 @@ func (l *lane) recompute(ctx context.Context, src *source) func() (*plan.Plan, *
 		return nil
 	}
 	return func() (*plan.Plan, *ike.Part, error) {
-		inv, err := l.ns.Inventory(l.conn)
+		conn, err := l.ns.DialReadOnly() // a dump keeps its connection to itself, and groups are at work through l.conn
+		if err != nil {
+			return nil, nil, err
+		}
+		defer conn.Close()
+		inv, err := l.ns.Inventory(conn)
 		if err != nil {
 			return nil, nil, err
 		}

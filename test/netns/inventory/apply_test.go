@@ -124,6 +124,7 @@ func TestApplyHostToHost(t *testing.T) {
 		{"IPv4", v4, "xfrm"},
 		{"to IPv6", v6, "xfrm"},
 		{"IPv4, policies alone", v4, "xfrm policy"},
+		{"to IPv6, policies alone", v6, "xfrm policy"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := newNetNS(t)
