@@ -123,7 +123,9 @@ func replacedInPlace(pc *plan.PolicyChange) bool { return pc.Old.Priority == 0 }
 func reselected(pc *plan.PolicyChange) bool { return pc.New != nil && !pc.New.SameKey(pc.Old) }
 
 // changesFamily reports whether the policy will be for the other address family.
-func changesFamily(pc *plan.PolicyChange) bool { return pc.New != nil && pc.New.Sel.Family != pc.Old.Sel.Family }
+func changesFamily(pc *plan.PolicyChange) bool {
+	return pc.New != nil && pc.New.Sel.Family != pc.Old.Sel.Family
+}
 
 // block returns the tagged block policy over p: the same packets, one step above. It never expires: a block that ran
 // out would let cleartext through.
