@@ -20,7 +20,11 @@ type Lock struct{ f *os.File }
 
 // Lock takes the lock of the network namespace, or returns ErrLocked with who holds it.
 func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
-	f, err := d.open(filepath.Join("lock", strconv.FormatUint(cookie, 10)), unix.O_RDWR|unix.O_CREAT)
+	name := filepath.Join("lock", strconv.FormatUint(cookie, 10))
+	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT)
+	if errors.Is(err, unix.EROFS) { // a file system that turned read-only keeps nobody from undoing: to lock, it's enough to read
+		f, err = d.open(name, unix.O_RDONLY)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}

@@ -39,7 +39,10 @@ func (d *StateDir) PrintJournal(w io.Writer, run string) error {
 
 func printRecord(w io.Writer, payload []byte) error {
 	p := &Past{Outcomes: map[string]executor.Outcome{}, byName: map[string]int{}}
-	if err := p.record(payload, len(payload) > 0 && payload[0] == kindHeader); err != nil {
+	if len(payload) == 0 {
+		return errDamaged
+	}
+	if err := p.record(payload[0], payload[1:]); err != nil {
 		return err
 	}
 	switch payload[0] {

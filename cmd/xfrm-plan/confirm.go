@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -33,44 +34,50 @@ func (p *program) confirm(args []string) error {
 	if err != nil {
 		return &exitError{exitHostCannot, err}
 	}
-	var runs []*rollback.Past
 	if len(args) == 1 {
-		past, err := state.ReadJournal(args[0])
+		run, err := state.Summary(args[0])
 		if err != nil {
 			return err
 		}
-		if past.Confirmed() {
+		if run.Confirmed() {
 			return p.say("Run %s is confirmed already.", args[0])
 		}
-		runs = append(runs, past)
-	} else if runs, err = state.Awaiting(); err != nil {
+		return p.confirmRun(state, &run.Header)
+	}
+	runs, err := state.Awaiting()
+	if err != nil {
 		return err
 	}
 	if len(runs) == 0 {
 		return p.say("No run awaits confirmation.")
 	}
-	for _, past := range runs {
-		if err := p.confirmRun(state, past); err != nil {
-			return err
+	var failures []error
+	for _, run := range runs {
+		if err := p.confirmRun(state, &run.Header); err != nil {
+			failures = append(failures, err)
 		}
+	}
+	if len(failures) != 0 {
+		return worst(failures)
 	}
 	return nil
 }
 
-func (p *program) confirmRun(state *rollback.StateDir, past *rollback.Past) error {
-	lock, err := state.Lock(past.Header.Cookie)
+func (p *program) confirmRun(state *rollback.StateDir, h *rollback.Header) error {
+	lock, err := state.Lock(h.Cookie)
 	if err != nil {
-		return err
+		return fmt.Errorf("run %s: %w", h.Run, err)
 	}
 	defer lock.Close()
-	run := past.Header.Run
-	switch err := state.Confirm(run); {
-	case errors.Is(err, rollback.ErrTooLate), errors.Is(err, rollback.ErrNotAwaiting):
+	switch err := state.Confirm(h.Run); {
+	case errors.Is(err, rollback.ErrTooLate):
+		return exitWith(exitUnconfirmed, "%w: it is undone; if its watchdog is gone, by %s", err, p.toType("rollback "+h.Run, h.NetNS))
+	case errors.Is(err, rollback.ErrNotAwaiting):
 		return &exitError{exitUnconfirmed, err}
 	case err != nil:
 		return err
 	}
-	return p.say("Run %s is confirmed: it stays.", run)
+	return p.say("Run %s is confirmed: it stays.", h.Run)
 }
 
 // confirmPoll is how often the journal of a run that awaits confirmation is read: seldom enough to cost nothing, often
@@ -110,32 +117,11 @@ func (p *program) watchdog(ctx context.Context, run string, within time.Duration
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("tell systemd that the watchdog is ready: %w", err)
 	}
+	journal := u.state.Follow(run)
 	for {
-		past, err := u.state.ReadJournal(run)
-		if err != nil {
+		over, err := p.lookAfter(ctx, u, journal, begun+rollback.Boottime(within))
+		if over || err != nil && !passing(err) {
 			return err
-		}
-		switch {
-		case past.Ended:
-			return nil
-		case past.Header.Cookie != u.cookie: // it came back, and what bears the name now is another one
-			return exitWith(exitHostCannot, "run %s was %s and not in %v: %s there", run, whereOf(past), u.ns, toType("recover", past.Header.NetNS))
-		}
-		until := past.Until
-		if until == 0 {
-			until = begun + rollback.Boottime(within)
-		}
-		if left, err := until.Left(); err != nil {
-			return err
-		} else if left <= 0 {
-			lock, err := u.state.Lock(past.Header.Cookie)
-			if err == nil {
-				defer lock.Close()
-				return p.expire(ctx, u, run)
-			}
-			if !errors.Is(err, rollback.ErrLocked) {
-				return err
-			}
 		}
 		select {
 		case <-ctx.Done():
@@ -145,75 +131,169 @@ func (p *program) watchdog(ctx context.Context, run string, within time.Duration
 	}
 }
 
+// passing reports whether an error may be over the next time: the system had no file, no memory or no disk, or another
+// process holds the lock. Nobody else undoes the run meanwhile. What a journal says does not change.
+func passing(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) || errors.Is(err, rollback.ErrLocked)
+}
+
+// lookAfter undoes the run if its time has come, which is limit for one whose apply died before it could say, and reports
+// whether it is over.
+func (p *program) lookAfter(ctx context.Context, u *undo, journal *rollback.Follower, limit rollback.Boottime) (over bool, err error) {
+	s, err := journal.Look()
+	switch {
+	case err != nil:
+		return false, err
+	case s.Ended:
+		return true, nil
+	case s.Header.Cookie != u.cookie: // it came back, and what bears the name now is another one
+		return true, exitWith(exitHostCannot, "run %s was %s and not in %v: %s there", s.Header.Run, whereOf(&s.Header), u.ns, p.toType("recover", s.Header.NetNS))
+	}
+	if left, err := leftOf(s, limit); err != nil || left > 0 {
+		return false, err
+	}
+	return p.expire(ctx, u, journal, limit)
+}
+
+// expire undoes a run whose time is over, if that is still so when nobody else is at work.
+func (p *program) expire(ctx context.Context, u *undo, journal *rollback.Follower, limit rollback.Boottime) (over bool, err error) {
+	lock, err := u.state.Lock(u.cookie)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	s, err := journal.Look()
+	if err != nil || s.Ended { // confirmed in the last moment
+		return err == nil, err
+	}
+	if left, err := leftOf(s, limit); err != nil || left > 0 { // apply has said in the last moment until when it may be confirmed
+		return false, err
+	}
+	end, err := p.undoUnconfirmed(ctx, u, s.Header.Run, untimely)
+	if end.text == "" {
+		return false, err
+	}
+	p.announce("xfrm-plan: run " + s.Header.Run + " " + end.text)
+	return true, &exitError{end.code, err}
+}
+
+// leftOf is how long a run may yet be confirmed.
+func leftOf(s *rollback.Summary, limit rollback.Boottime) (time.Duration, error) {
+	if s.Until != 0 {
+		return s.Until.Left()
+	}
+	return limit.Left()
+}
+
 // watching is the word that a watchdog is at its post.
 const watching = "watching"
 
-// expire undoes a run that was not confirmed, and tells everybody who is logged in.
-func (p *program) expire(ctx context.Context, u *undo, run string) error {
+// ending is what became of a run that awaited its confirmation, for the exit status and in words behind its name.
+type ending struct {
+	code int
+	text string
+}
+
+var (
+	untimely    = ending{exitUnconfirmed, "was not confirmed in time"}
+	interrupted = ending{exitInterrupted, "was interrupted before it was confirmed"}
+)
+
+// undoUnconfirmed undoes a run for a reason. What it says it has from the kernel: a journal that can't be written keeps
+// nobody from knowing how the run ended. Without a text nothing was done.
+func (p *program) undoUnconfirmed(ctx context.Context, u *undo, run string, why ending) (ending, error) {
 	past, err := u.state.ReadJournal(run)
-	if err != nil || past.Ended { // confirmed in the last moment
-		return err
+	if err != nil {
+		return ending{exitUnexpected, ""}, err
 	}
 	report, err := p.settle(ctx, u.state, past, executor.Undone, u.conn, func(executor.Event) {})
 	switch {
-	case err == nil:
-		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and was undone.", run))
-		return errors.Join(&exitError{code: exitUnconfirmed}, u.state.Unconfirmed(run))
-	case report != nil && report.Unsettled() != 0:
-		p.announce(fmt.Sprintf("xfrm-plan: run %s was not confirmed in time and could NOT be undone whole; %d tunnels stay blocked. Run %s.",
-			run, report.Unsettled(), toType("recover", past.Header.NetNS)))
-		return &exitError{exitNotUndone, err}
+	case report == nil:
+		return ending{exitUnexpected, ""}, err
+	case report.Unsettled() != 0:
+		return ending{exitNotUndone, fmt.Sprintf("%s and could NOT be undone whole; %d tunnels stay blocked. Run %s.", why.text,
+			report.Unsettled(), p.toType("recover", past.Header.NetNS))}, err
+	case report.Interrupted:
+		return ending{exitNotUndone, fmt.Sprintf("%s, and undoing it was interrupted. Run %s.", why.text, p.toType("recover", past.Header.NetNS))}, err
 	}
-	return err
+	if why == untimely {
+		err = errors.Join(err, u.state.Unconfirmed(run))
+	}
+	return ending{why.code, why.text + " and was undone."}, err
 }
+
+// watchdogGrace is how long after its time a run is left to its watchdog: much longer than that takes to see it.
+const watchdogGrace = 3 * time.Second
 
 // await waits for the word on a run that is done, or for the watchdog. A signal undoes the run at once.
 func (p *program) await(ctx context.Context, state *rollback.StateDir, l *lane, run string) (int, error) {
+	u := &undo{ns: l.ns, conn: l.conn, state: state, cookie: l.cookie}
+	journal, signal := state.Follow(run), ctx.Done()
 	for {
-		past, err := state.ReadJournal(run)
-		if err == nil && past.Ended && !p.alone(state, past) { // somebody still writes down why
-			time.Sleep(confirmPoll)
-			continue
+		s, err := journal.Look()
+		if err == nil && (ctx.Err() != nil || abandoned(s)) {
+			var end ending
+			if end, err = p.conclude(ctx, u, journal); end.text != "" {
+				return end.code, errors.Join(err, p.say("Run %s %s", run, end.text))
+			}
 		}
-		switch {
-		case err != nil:
+		if err != nil && (!passing(err) || ctx.Err() != nil && !errors.Is(err, rollback.ErrLocked)) {
 			return exitUnexpected, err
-		case past.Confirmed():
-			return exitOK, p.say("Run %s is confirmed: it stays.", run)
-		case past.Ended:
-			return exitUnconfirmed, p.say("Run %s was not confirmed in time and was undone.", run)
-		case !past.Awaits() && p.alone(state, past):
-			return exitNotUndone, p.say("Run %s was not confirmed in time and could not be undone whole: run %s.", run, toType("recover", past.Header.NetNS))
 		}
 		select {
 		case <-time.After(confirmPoll):
-			continue
-		case <-ctx.Done():
+		case <-signal:
+			signal = nil
 		}
-		lock, err := state.Lock(l.cookie)
-		if err != nil { // the watchdog is at it, or somebody confirms
-			ctx = context.WithoutCancel(ctx)
-			continue
-		}
-		defer lock.Close()
-		past, err = state.ReadJournal(run)
-		if err != nil || past.Ended {
-			ctx = context.WithoutCancel(ctx)
-			continue
-		}
-		if _, err := p.settle(context.WithoutCancel(ctx), state, past, executor.Undone, l.conn, func(executor.Event) {}); err != nil {
-			return exitNotUndone, err
-		}
-		return exitInterrupted, p.say("Run %s was interrupted before it was confirmed, and was undone.", run)
 	}
 }
 
-// alone reports whether nobody is at work in the run's network namespace.
-func (p *program) alone(state *rollback.StateDir, past *rollback.Past) bool {
-	lock, err := state.Lock(past.Header.Cookie)
-	if err != nil {
-		return false
+// abandoned reports whether a run should be over: it has ended, somebody has begun to undo it, or its watchdog is late.
+func abandoned(s *rollback.Summary) bool {
+	if s.Ended || len(s.Resumed) != 0 {
+		return true
 	}
-	lock.Close()
-	return true
+	left, err := s.Until.Left()
+	return err == nil && left < -watchdogGrace
+}
+
+// conclude tells how a run ended, or ends it if nobody else does. Without a text it is not over: while somebody is at work
+// the lock is held.
+func (p *program) conclude(ctx context.Context, u *undo, journal *rollback.Follower) (ending, error) {
+	lock, err := u.state.Lock(u.cookie)
+	if err != nil {
+		return ending{}, err
+	}
+	defer lock.Close()
+	s, err := journal.Look()
+	if err != nil {
+		return ending{}, err
+	}
+	n := len(s.Resumed)
+	forward := n != 0 && s.Resumed[n-1].Towards == executor.Done
+	switch {
+	case s.Confirmed():
+		return ending{exitOK, "is confirmed: it stays."}, nil
+	case s.Ended && forward:
+		return ending{exitOK, "was brought on to the new addresses by `xfrm-plan recover --forward`: it stays."}, nil
+	case s.TimedOut():
+		return ending{exitUnconfirmed, untimely.text + " and was undone."}, nil
+	case s.Ended:
+		return ending{exitUnconfirmed, "was undone before it was confirmed."}, nil
+	case forward:
+		return ending{exitNotUndone, "was not brought on whole. Run " + p.toType("recover", s.Header.NetNS) + "."}, nil
+	}
+	left, err := s.Until.Left()
+	if err != nil {
+		return ending{}, err
+	}
+	if left > 0 && ctx.Err() != nil {
+		return p.undoUnconfirmed(context.WithoutCancel(ctx), u, s.Header.Run, interrupted)
+	}
+	end, err := p.undoUnconfirmed(context.WithoutCancel(ctx), u, s.Header.Run, untimely)
+	if n == 0 && end.text != "" { // else whoever has begun to undo it has told
+		p.announce("xfrm-plan: run " + s.Header.Run + " " + end.text)
+	}
+	return end, err
 }

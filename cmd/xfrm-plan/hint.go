@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
 // toType is a command as it has to be typed to work in the network namespace of the name.
@@ -12,6 +15,18 @@ func toType(command, netns string) string {
 		command += " --netns " + netns
 	}
 	return "`xfrm-plan " + command + "`"
+}
+
+// toType is a command as it has to be typed to work with our state directory in the network namespace of the name.
+func (p *program) toType(command, netns string) string {
+	if p.stateDir != rollback.DefaultStateDir {
+		dir, err := filepath.Abs(p.stateDir)
+		if err != nil {
+			dir = p.stateDir
+		}
+		command += " --state-dir " + dir
+	}
+	return toType(command, netns)
 }
 
 // hintUsage makes what cobra says of words and flags that are wrong tell what to write instead.
