@@ -16,7 +16,10 @@ import (
 var ErrLocked = errors.New("another run is at work in this network namespace")
 
 // Lock is held by the one run of a network namespace. The kernel lets go of it when the process ends, however it does.
-type Lock struct{ f *os.File }
+type Lock struct {
+	f      *os.File
+	common *Lock // see LockWith; nil without it
+}
 
 // Lock takes the lock of the network namespace, or returns ErrLocked with who holds it.
 func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
@@ -39,8 +42,13 @@ func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
 	// For people and the message above only.
 	_ = f.Truncate(0)
 	_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
-	return &Lock{f}, nil
+	return &Lock{f: f}, nil
 }
 
 // Close lets go.
-func (l *Lock) Close() error { return l.f.Close() }
+func (l *Lock) Close() error {
+	if l.common != nil {
+		return errors.Join(l.common.Close(), l.f.Close())
+	}
+	return l.f.Close()
+}

@@ -110,7 +110,11 @@ func (d *StateDir) read(run, name string) ([]byte, error) {
 	if err := checkRun(run); err != nil {
 		return nil, err
 	}
-	f, err := d.open(runPath(run, name), unix.O_RDONLY)
+	return d.readFile(runPath(run, name))
+}
+
+func (d *StateDir) readFile(name string) ([]byte, error) {
+	f, err := d.open(name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

@@ -158,7 +158,7 @@ func (p *program) lookAfter(ctx context.Context, u *undo, journal *rollback.Foll
 
 // expire undoes a run whose time is over, if that is still so when nobody else is at work.
 func (p *program) expire(ctx context.Context, u *undo, journal *rollback.Follower, limit rollback.Boottime) (over bool, err error) {
-	lock, err := u.state.Lock(u.cookie)
+	lock, err := lockOf(u.state, u.ns, u.cookie)
 	if err != nil {
 		return false, err
 	}
@@ -228,7 +228,7 @@ const watchdogGrace = 3 * time.Second
 
 // await waits for the word on a run that is done, or for the watchdog. A signal undoes the run at once.
 func (p *program) await(ctx context.Context, state *rollback.StateDir, l *lane, run string) (int, error) {
-	u := &undo{ns: l.ns, conn: l.conn, state: state, cookie: l.cookie}
+	u := &undo{ns: l.ns.namespace, conn: l.conn, state: state, cookie: l.cookie}
 	journal, signal := state.Follow(run), ctx.Done()
 	for {
 		s, err := journal.Look()
@@ -261,7 +261,7 @@ func abandoned(s *rollback.Summary) bool {
 // conclude tells how a run ended, or ends it if nobody else does. Without a text it is not over: while somebody is at work
 // the lock is held.
 func (p *program) conclude(ctx context.Context, u *undo, journal *rollback.Follower) (ending, error) {
-	lock, err := u.state.Lock(u.cookie)
+	lock, err := lockOf(u.state, u.ns, u.cookie)
 	if err != nil {
 		return ending{}, err
 	}

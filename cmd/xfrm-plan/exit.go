@@ -96,7 +96,7 @@ func exitCode(err error) int {
 		errors.Is(err, unix.EPERM), // a capability is missing; of files it is EACCES
 		errors.Is(err, rollback.ErrUnsafe):
 		return exitHostCannot
-	case errors.Is(err, rollback.ErrLocked), errors.Is(err, rollback.ErrVersion):
+	case errors.Is(err, rollback.ErrLocked), errors.Is(err, rollback.ErrVersion), errors.Is(err, rollback.ErrOtherDir):
 		return exitBusy
 	}
 	return exitUnexpected

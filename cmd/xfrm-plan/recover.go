@@ -96,7 +96,7 @@ func (p *program) undoing(ctx context.Context, yes bool, work func(*program, *un
 		return err
 	}
 	defer u.close()
-	lock, err := u.state.Lock(u.cookie)
+	lock, err := lockOf(u.state, u.ns, u.cookie)
 	if err != nil {
 		return err
 	}
