@@ -100,7 +100,8 @@ func (d *StateDir) shut() error {
 	if err != nil {
 		return err
 	}
-	if len(names) != 0 && !(slices.Contains(names, "lock") && slices.Contains(names, "runs")) {
+	ours := len(names) == 0 || slices.Contains(names, "lock") && slices.Contains(names, "runs")
+	if !ours {
 		return fmt.Errorf("%s can be read by others and is not only ours: %w; give --state-dir a directory of its own", d.path, ErrUnsafe)
 	}
 	if err := dir.Chmod(0o700); err != nil && !errors.Is(err, unix.EROFS) {
