@@ -21,7 +21,7 @@ func (p *program) confirmCommand() *cobra.Command {
 		Long: "confirm gives the word that a run awaits whose plan, or whose --confirm-within, asks for it: from another\n" +
 			"terminal, over the tunnels that were moved, so that it arrives only if they work. Without RUN it confirms all runs\n" +
 			"that await it.",
-		Annotations: exitHelp(exitOK, exitUnexpected, exitBusy, exitUnconfirmed),
+		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitUnconfirmed),
 		Args:        cobra.MaximumNArgs(1),
 
 		ValidArgsFunction: p.completeRuns(awaitingRun),

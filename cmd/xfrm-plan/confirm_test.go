@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,4 +192,23 @@ func TestConfirmTriesAllRuns(t *testing.T) {
 	defer lock.Close()
 	s.runs(exitBusy, []string{"Run " + second + " is confirmed: it stays", "run " + first + ": another run is at work"}, "confirm")
 	s.runs(exitUnconfirmed, []string{"does not await confirmation (ended by a reboot)"}, "confirm", gone)
+}
+
+// TestWatchdogTriesAgainWhatMayPass: nobody else undoes the run.
+func TestWatchdogTriesAgainWhatMayPass(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		pass bool
+	}{
+		{&fs.PathError{Op: "open", Err: unix.EMFILE}, true},
+		{fmt.Errorf("open the lock: %w", unix.EROFS), true},
+		{fmt.Errorf("%w (process 1)", rollback.ErrLocked), true},
+		{rollback.ErrUnusable, false},
+		{rollback.ErrVersion, false},
+		{rollback.ErrUnsafe, false},
+	} {
+		if got := passing(tt.err); got != tt.pass {
+			t.Errorf("%v passes: %v", tt.err, got)
+		}
+	}
 }

@@ -21,7 +21,7 @@ func (p *program) recoverCommand() *cobra.Command {
 		Short: "Bring the kernel to an end state after a run that broke off",
 		Long: "recover finds the runs of this boot and network namespace that never came to their end and brings all of their\n" +
 			"tunnels back to the old addresses, or with --forward on to the new ones. It also removes block policies that are\n" +
-			"left over. It can be interrupted and repeated.",
+			"left over. It can be interrupted and repeated. A run that may yet be confirmed it leaves to confirm and rollback.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,8 +39,9 @@ func (p *program) rollbackCommand() *cobra.Command {
 		Use:   "rollback [RUN]",
 		Short: "Undo a run",
 		Long: "rollback brings the tunnels of a run, the last one unless named, back to their old addresses: keys and sequence\n" +
-			"numbers stay as they are now.",
-		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
+			"numbers stay as they are now. What a later run has moved on is undone by rollback of that one first, and what did\n" +
+			"not come to its end by recover.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitRefused, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.MaximumNArgs(1),
 
 		ValidArgsFunction: p.completeRuns(movedRun),
@@ -155,6 +156,16 @@ func (p *program) awaited(s *rollback.Summary) error {
 	h := &s.Header
 	return exitWith(exitBusy, "run %s awaits its confirmation: %s, or %s to undo it now", h.Run, p.toType("confirm "+h.Run, ""),
 		p.toType("rollback "+h.Run, h.NetNS))
+}
+
+// notOver says what to do about a run that is unfinished.
+func (p *program) notOver(state *rollback.StateDir, run, netns string) error {
+	if s, err := state.Summary(run); err == nil { // else it is damaged
+		if err := p.awaited(s); err != nil {
+			return err
+		}
+	}
+	return exitWith(exitBusy, "run %s did not come to its end: run %s first", run, p.toType("recover", netns))
 }
 
 // settleAll brings all that is left of runs to one end.
@@ -285,12 +296,7 @@ func (p *program) runToUndo(u *undo, args, open []string) (past *rollback.Past, 
 		if err == nil && past != nil && run == past.Header.Run {
 			continue
 		}
-		if s, err := u.state.Summary(run); err == nil {
-			if err := p.awaited(s); err != nil {
-				return nil, err
-			}
-		}
-		return nil, exitWith(exitBusy, "run %s did not come to its end: run %s first", run, p.toType("recover", p.netns))
+		return nil, p.notOver(u.state, run, p.netns)
 	}
 	if err != nil || past != nil {
 		return past, err
