@@ -37,10 +37,14 @@ var (
 	errTooLarge = errors.New("a record is larger than a journal takes")
 )
 
+// chain is the checksum of the four bytes of before and those of b.
 func chain(before uint32, b []byte) uint32 {
-	var seed [4]byte
-	binary.LittleEndian.PutUint32(seed[:], before)
-	return crc32.Update(crc32.Checksum(seed[:], castagnoli), castagnoli, b)
+	seed := ^uint32(0) // byte by byte: handed to hash/crc32 they would be allocated, twice for each frame
+	for range 4 {
+		seed = castagnoli[byte(seed)^byte(before)] ^ seed>>8
+		before >>= 8
+	}
+	return crc32.Update(^seed, castagnoli, b)
 }
 
 // appendFrame appends a frame and returns the checksum that the next one is chained to.

@@ -141,8 +141,11 @@ func TestJournalOfAnotherUserOrASymlinkIsRefused(t *testing.T) {
 			if err := tt.spoil(); err != nil {
 				t.Fatal(err)
 			}
-			if past, err := w.state.ReadJournal(run); !errors.Is(err, rollback.ErrUnsafe) {
+			past, err := w.state.ReadJournal(run)
+			if !errors.Is(err, rollback.ErrUnsafe) {
 				t.Errorf("read it: %v, %v", past, err)
+			} else if !strings.Contains(err.Error(), "; ") {
+				t.Errorf("it does not say what to do: %v", err)
 			}
 		})
 	}
