@@ -44,26 +44,30 @@ func (j *Journal) Await(until Boottime) error {
 }
 
 // Awaits reports whether the run awaits its confirmation.
-func (p *Past) Awaits() bool { return p.Until != 0 && !p.Ended && len(p.Resumed) == 0 }
+func (s *Summary) Awaits() bool { return s.Until != 0 && !s.Ended && len(s.Resumed) == 0 }
 
 var (
 	// ErrNotAwaiting means that there is nothing to confirm.
 	ErrNotAwaiting = errors.New("it does not await confirmation")
 	// ErrTooLate means that a run was not confirmed in time.
-	ErrTooLate = errors.New("the time to confirm it is over: it is being undone")
+	ErrTooLate = errors.New("the time to confirm it is over")
 )
 
 // Confirm ends a run that awaits confirmation. The lock of its network namespace must be held, so that nobody undoes it
 // at the same time.
 func (d *StateDir) Confirm(run string) error {
-	p, err := d.ReadJournal(run)
+	boot, err := d.boot()
 	if err != nil {
 		return err
 	}
-	if !p.Awaits() {
-		return fmt.Errorf("run %s: %w (%s)", run, ErrNotAwaiting, p.State(p.Header.BootID))
+	s, err := d.Summary(run)
+	if err != nil {
+		return err
 	}
-	switch left, err := p.Until.Left(); {
+	if s.Header.BootID != boot || !s.Awaits() {
+		return fmt.Errorf("run %s: %w (%s)", run, ErrNotAwaiting, s.State(boot))
+	}
+	switch left, err := s.Until.Left(); {
 	case err != nil:
 		return err
 	case left <= 0:
@@ -82,10 +86,13 @@ const (
 func (d *StateDir) Unconfirmed(run string) error { return d.markEnded(run, unconfirmed) }
 
 // Confirmed reports whether the run was confirmed and has not been undone since.
-func (p *Past) Confirmed() bool { return p.Ended && p.EndedBecause == confirmed }
+func (s *Summary) Confirmed() bool { return s.Ended && s.EndedBecause == confirmed }
+
+// TimedOut reports whether the run was undone because nobody confirmed it in time.
+func (s *Summary) TimedOut() bool { return s.Ended && s.EndedBecause == unconfirmed }
 
 // Awaiting lists the runs of this boot that await confirmation.
-func (d *StateDir) Awaiting() ([]*Past, error) {
+func (d *StateDir) Awaiting() ([]*Summary, error) {
 	boot, err := d.boot()
 	if err != nil {
 		return nil, err
@@ -94,10 +101,13 @@ func (d *StateDir) Awaiting() ([]*Past, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []*Past
+	var all []*Summary
 	for _, run := range runs {
-		if p, err := d.ReadJournal(run); err == nil && p.Header.BootID == boot && p.Awaits() {
-			all = append(all, p)
+		if h, err := d.readHeader(run); err != nil || h.BootID != boot {
+			continue
+		}
+		if s, err := d.Summary(run); err == nil && s.Awaits() {
+			all = append(all, s)
 		}
 	}
 	return all, nil

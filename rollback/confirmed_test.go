@@ -177,4 +177,7 @@ func TestOrderOfRunsOutlivesAClockSetBack(t *testing.T) {
 	if err != nil || !slices.Equal(got, names) {
 		t.Errorf("unfinished, the oldest first: %v, %v; want %v", got, err, names)
 	}
+	if latest, err := w.state.Latest(w.k.Cookie()); err != nil || latest != names[1] {
+		t.Errorf("the latest is %q, %v; want %s", latest, err, names[1])
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 )
 
 // A journal is a sequence of frames: u32 length, u32 checksum of the length, u32 checksum of the payload, all little
@@ -21,9 +22,14 @@ const maxPayload = 64 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrUnusable means that a journal does not say what was meant: it is damaged, or of another format. Recovery goes by
-// the tags of policies and the kernel alone then.
-var ErrUnusable = errors.New("the journal can't be used")
+var (
+	// ErrUnusable means that a journal does not say what was meant: it is damaged. Recovery goes by the tags of policies and
+	// the kernel alone then.
+	ErrUnusable = errors.New("the journal can't be used")
+	// ErrVersion means that a journal is of another format: another program knows what was meant, and nothing may be done
+	// before that has recovered the run.
+	ErrVersion = errors.New("its format is not known here")
+)
 
 var (
 	errTorn     = errors.New("the last frame is incomplete")
@@ -31,10 +37,14 @@ var (
 	errTooLarge = errors.New("a record is larger than a journal takes")
 )
 
+// chain is the checksum of the four bytes of before and those of b.
 func chain(before uint32, b []byte) uint32 {
-	var seed [4]byte
-	binary.LittleEndian.PutUint32(seed[:], before)
-	return crc32.Update(crc32.Checksum(seed[:], castagnoli), castagnoli, b)
+	seed := ^uint32(0) // byte by byte: handed to hash/crc32 they would be allocated, twice for each frame
+	for range 4 {
+		seed = castagnoli[byte(seed)^byte(before)] ^ seed>>8
+		before >>= 8
+	}
+	return crc32.Update(^seed, castagnoli, b)
 }
 
 // appendFrame appends a frame and returns the checksum that the next one is chained to.
@@ -75,4 +85,21 @@ func nextFrame(b []byte, before uint32) (payload, rest []byte, sum uint32, err e
 		return nil, nil, 0, errDamaged
 	}
 	return payload, rest, sum, nil
+}
+
+// firstFrame reads the frame that a journal begins with, or what there is of it.
+func firstFrame(r io.Reader) ([]byte, error) {
+	b := make([]byte, frameHeader)
+	n, err := io.ReadFull(r, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return b[:n], nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if chain(0, b[:4]) != binary.LittleEndian.Uint32(b[4:]) {
+		return nil, errDamaged
+	}
+	payload, err := io.ReadAll(io.LimitReader(r, int64(binary.LittleEndian.Uint32(b))))
+	return append(b, payload...), err
 }

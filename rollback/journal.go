@@ -82,7 +82,7 @@ func (d *StateDir) Resume(run string, towards executor.Outcome, now time.Time) (
 
 // reopen opens a run's journal to be written behind its last whole frame. It returns a Journal in any case.
 func (d *StateDir) reopen(run string) (*Journal, error) {
-	p, err := d.ReadJournal(run)
+	p, err := d.Summary(run)
 	if err != nil {
 		return &Journal{f: noFile{}}, err
 	}

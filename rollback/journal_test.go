@@ -99,8 +99,11 @@ func TestJournalOfANewerFormatIsNotMisread(t *testing.T) {
 	b := rollback.WithVersion(99)
 	w.rewrite(t, run, b)
 	_, err := w.state.ReadJournal(run)
-	if !errors.Is(err, rollback.ErrUnusable) || !strings.Contains(err.Error(), "version 99") {
-		t.Errorf("got %v", err)
+	_, unfinished := w.state.Unfinished(w.k.Cookie())
+	for _, err := range []error{err, unfinished} {
+		if !errors.Is(err, rollback.ErrVersion) || errors.Is(err, rollback.ErrUnusable) || !strings.Contains(err.Error(), "version 99") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -138,8 +141,11 @@ func TestJournalOfAnotherUserOrASymlinkIsRefused(t *testing.T) {
 			if err := tt.spoil(); err != nil {
 				t.Fatal(err)
 			}
-			if past, err := w.state.ReadJournal(run); !errors.Is(err, rollback.ErrUnsafe) {
+			past, err := w.state.ReadJournal(run)
+			if !errors.Is(err, rollback.ErrUnsafe) {
 				t.Errorf("read it: %v, %v", past, err)
+			} else if !strings.Contains(err.Error(), "; ") {
+				t.Errorf("it does not say what to do: %v", err)
 			}
 		})
 	}

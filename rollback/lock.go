@@ -16,11 +16,18 @@ import (
 var ErrLocked = errors.New("another run is at work in this network namespace")
 
 // Lock is held by the one run of a network namespace. The kernel lets go of it when the process ends, however it does.
-type Lock struct{ f *os.File }
+type Lock struct {
+	f      *os.File
+	common *Lock // see LockWith; nil without it
+}
 
 // Lock takes the lock of the network namespace, or returns ErrLocked with who holds it.
 func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
-	f, err := d.open(filepath.Join("lock", strconv.FormatUint(cookie, 10)), unix.O_RDWR|unix.O_CREAT)
+	name := filepath.Join("lock", strconv.FormatUint(cookie, 10))
+	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT)
+	if errors.Is(err, unix.EROFS) { // a file system that turned read-only keeps nobody from undoing: to lock, it's enough to read
+		f, err = d.open(name, unix.O_RDONLY)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
@@ -35,8 +42,13 @@ func (d *StateDir) Lock(cookie uint64) (*Lock, error) {
 	// For people and the message above only.
 	_ = f.Truncate(0)
 	_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
-	return &Lock{f}, nil
+	return &Lock{f: f}, nil
 }
 
 // Close lets go.
-func (l *Lock) Close() error { return l.f.Close() }
+func (l *Lock) Close() error {
+	if l.common != nil {
+		return errors.Join(l.common.Close(), l.f.Close())
+	}
+	return l.f.Close()
+}

@@ -5,48 +5,76 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 )
 
-// PrintJournal writes the journal of a run for people: every record with its offset, and where and how it breaks off. A
-// journal that was set aside is printed too.
-func (d *StateDir) PrintJournal(w io.Writer, run string) error {
+// Entry is a record of a journal for people.
+type Entry struct {
+	Offset int    `json:"offset"`
+	Text   string `json:"text"` // in lines
+}
+
+// Entries returns the records of a run's journal, and as the last one where and how it breaks off, if it does. A journal
+// that was set aside is read too.
+func (d *StateDir) Entries(run string) ([]Entry, error) {
 	b, err := d.read(run, journalName)
 	if errors.Is(err, fs.ErrNotExist) {
 		b, err = d.read(run, asideName)
 	}
-	if err != nil {
-		return fmt.Errorf("read the journal of run %s: %w", run, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, d.without(run)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal of run %s: %w", run, err)
+	}
+	var all []Entry
 	var sum uint32
 	for at := 0; at < len(b); {
 		payload, _, next, err := nextFrame(b[at:], sum)
 		if err != nil {
-			fmt.Fprintf(w, "%8d  %v: %d bytes are left\n", at, err, len(b)-at)
-			return nil
+			return append(all, Entry{at, fmt.Sprintf("%v: %d bytes are left", err, len(b)-at)}), nil
 		}
-		fmt.Fprintf(w, "%8d  ", at)
-		if err := printRecord(w, payload); err != nil {
-			fmt.Fprintf(w, "%v\n", err)
-			return nil
+		var text strings.Builder
+		if err := printRecord(&text, payload); err != nil {
+			return append(all, Entry{at, err.Error()}), nil
 		}
+		all = append(all, Entry{at, strings.TrimSuffix(text.String(), "\n")})
 		at, sum = at+frameHeader+len(payload), next
+	}
+	return all, nil
+}
+
+// PrintJournal writes the journal of a run for people: every record with its offset, and where and how it breaks off.
+func (d *StateDir) PrintJournal(w io.Writer, run string) error {
+	all, err := d.Entries(run)
+	if err != nil {
+		return err
+	}
+	const indent = "\n          "
+	for _, e := range all {
+		if _, err := fmt.Fprintf(w, "%8d  %s\n", e.Offset, strings.ReplaceAll(e.Text, "\n", indent)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func printRecord(w io.Writer, payload []byte) error {
 	p := &Past{Outcomes: map[string]executor.Outcome{}, byName: map[string]int{}}
-	if err := p.record(payload, len(payload) > 0 && payload[0] == kindHeader); err != nil {
+	if len(payload) == 0 {
+		return errDamaged
+	}
+	if err := p.record(payload[0], payload[1:]); err != nil {
 		return err
 	}
 	switch payload[0] {
 	case kindHeader:
 		h := &p.Header
 		fmt.Fprintf(w, "run %s of plan %s (sha256 %s), begun %s\n", h.Run, h.Plan, h.Digest, h.Started.Format(time.RFC3339))
-		fmt.Fprintf(w, "          boot %s, network namespace %s (cookie %d), format %d\n", h.BootID, netnsName(h.NetNS), h.Cookie, h.Version)
+		fmt.Fprintf(w, "boot %s, network namespace %s (cookie %d), format %d\n", h.BootID, netnsName(h.NetNS), h.Cookie, h.Version)
 	case kindIntent:
 		printTransaction(w, &p.Transactions[0])
 	case kindSettled:
@@ -61,7 +89,7 @@ func printRecord(w io.Writer, payload []byte) error {
 		for group, n := range p.Daemon {
 			fmt.Fprintf(w, "IKE daemon (%s): %s, %s\n", n.Config.Driver, group, n.Step)
 			for i := range n.Moves {
-				fmt.Fprintf(w, "          %v-%v => %v-%v", n.Moves[i].OldLocal, n.Moves[i].OldRemote, n.Moves[i].Local, n.Moves[i].Remote)
+				fmt.Fprintf(w, "%v-%v => %v-%v", n.Moves[i].OldLocal, n.Moves[i].OldRemote, n.Moves[i].Local, n.Moves[i].Remote)
 				for j := range n.Moves[i].Old {
 					fmt.Fprintf(w, ", in the place of %v", &n.Moves[i].Old[j])
 				}
@@ -89,22 +117,22 @@ func printTransaction(w io.Writer, t *executor.Transaction) {
 	fmt.Fprintf(w, "intent: %s\n", t.Name)
 	for i := range t.Moves {
 		m := &t.Moves[i]
-		fmt.Fprintf(w, "          SA %v from %v: to %v from %v\n", m.There.ID, m.Back.NewSrc.IP(m.Back.NewFamily),
+		fmt.Fprintf(w, "SA %v from %v: to %v from %v\n", m.There.ID, m.Back.NewSrc.IP(m.Back.NewFamily),
 			m.There.Target().DstIP(), m.There.NewSrc.IP(m.There.NewFamily))
 	}
 	for i := range t.Policies {
 		pc := &t.Policies[i]
-		fmt.Fprintf(w, "          policy %v %v (index %d)", pc.Old.Dir, pc.Old.Sel, pc.Old.Index)
+		fmt.Fprintf(w, "policy %v %v (index %d)", pc.Old.Dir, pc.Old.Sel, pc.Old.Index)
 		if pc.New == nil {
 			fmt.Fprint(w, ": stays\n")
 			continue
 		}
 		fmt.Fprintln(w)
 		for j := range pc.Old.Templates {
-			fmt.Fprintf(w, "            - %v\n", pc.Old.Templates[j])
+			fmt.Fprintf(w, "  - %v\n", pc.Old.Templates[j])
 		}
 		for j := range pc.New.Templates {
-			fmt.Fprintf(w, "            + %v\n", pc.New.Templates[j])
+			fmt.Fprintf(w, "  + %v\n", pc.New.Templates[j])
 		}
 	}
 }

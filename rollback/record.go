@@ -34,6 +34,24 @@ type Header struct {
 	Waves   []HeaderWave `json:"waves,omitempty"`
 }
 
+// decode reads a header. The fields version, bootID and netnsCookie mean the same in every format, so that what ended with
+// another boot or network namespace stands in nobody's way.
+func (h *Header) decode(b []byte) error {
+	var lasting struct {
+		Version int    `json:"version"`
+		BootID  string `json:"bootID"`
+		Cookie  uint64 `json:"netnsCookie"`
+	}
+	if err := unmarshal(b, &lasting); err != nil {
+		return err
+	}
+	if lasting.Version != formatVersion {
+		*h = Header{Version: lasting.Version, BootID: lasting.BootID, Cookie: lasting.Cookie}
+		return fmt.Errorf("%w: it is of version %d and this program knows version %d", ErrVersion, lasting.Version, formatVersion)
+	}
+	return unmarshal(b, h)
+}
+
 // Before reports whether the run began before another one of the same boot.
 func (h *Header) Before(o *Header) bool {
 	if h.Boottime != 0 && o.Boottime != 0 {

@@ -4,15 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Unfinished lists the runs of this boot in the network namespace of the cookie that have touched the kernel, as far as
-// can be told, and never came to their end, the oldest first. Runs of another boot or namespace left nothing behind to
-// finish. A run whose journal is damaged counts as unfinished: recover sees to it.
-func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
+// Here lists the runs of this boot in the network namespace of the cookie, the oldest first, among them those of which
+// that can't be told, because their journal is damaged from its beginning.
+//
+// With ErrVersion a journal is of another format, and only the program that wrote it knows what that run has left behind.
+func (d *StateDir) Here(cookie uint64) ([]string, error) {
 	boot, err := d.boot()
 	if err != nil {
 		return nil, err
@@ -21,39 +23,95 @@ func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	type found struct {
-		run    string
-		header Header
-	}
-	var open []found
+	var here []Header
 	for _, run := range runs {
-		p, err := d.ReadJournal(run)
+		h, err := d.readHeader(run)
 		switch {
 		case errors.Is(err, errNeverBegan), errors.Is(err, errSetAside):
+			continue
 		case errors.Is(err, ErrUnusable):
-			if h := p.Header; h.BootID == "" || h.BootID == boot && h.Cookie == cookie {
-				open = append(open, found{run, h})
-			}
+			h = Header{Started: began(run)}
+		case err != nil && !errors.Is(err, ErrVersion):
+			return nil, err
+		case h.BootID != "" && (h.BootID != boot || h.Cookie != cookie):
+			continue
 		case err != nil:
 			return nil, err
-		case p.Header.Cookie == cookie && p.Header.BootID == boot && !p.Ended && len(p.Transactions) != 0:
-			open = append(open, found{run, p.Header})
 		}
+		h.Run = run
+		here = append(here, h)
 	}
-	slices.SortStableFunc(open, func(a, b found) int {
+	slices.SortStableFunc(here, func(a, b Header) int {
 		switch {
-		case a.header.Before(&b.header):
+		case a.Before(&b):
 			return -1
-		case b.header.Before(&a.header):
+		case b.Before(&a):
 			return 1
 		}
 		return 0
 	})
-	names := make([]string, len(open))
-	for i := range open {
-		names[i] = open[i].run
+	names := make([]string, len(here))
+	for i := range here {
+		names[i] = here[i].Run
 	}
 	return names, nil
+}
+
+// Elsewhere goes through the runs of this boot in other network namespaces than that of the cookie, by their names, which
+// have their times. What can't be read it leaves out: nothing is done to those runs.
+func (d *StateDir) Elsewhere(cookie uint64, f func(*Past) error) error {
+	boot, err := d.boot()
+	if err != nil {
+		return err
+	}
+	runs, err := d.Runs()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if h, err := d.readHeader(run); err != nil || h.BootID != boot || h.Cookie == cookie {
+			continue
+		}
+		p, err := d.ReadJournal(run)
+		if err != nil || !p.Begun {
+			continue
+		}
+		if err := f(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// began is when a run began by its name, which has the second. It may be the last one of that.
+func began(run string) time.Time {
+	second, _, _ := strings.Cut(run, "-")
+	at, err := time.Parse("20060102T150405Z", second)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.Add(time.Second)
+}
+
+// Unfinished lists the runs of this boot in the network namespace of the cookie that have touched the kernel, as far as
+// can be told, and never came to their end, the oldest first. Runs of another boot or namespace left nothing behind to
+// finish. A run whose journal is damaged counts as unfinished: recover sees to it. For ErrVersion see Here.
+func (d *StateDir) Unfinished(cookie uint64) ([]string, error) {
+	here, err := d.Here(cookie)
+	if err != nil {
+		return nil, err
+	}
+	var open []string
+	for _, run := range here {
+		s, err := d.Summary(run)
+		switch {
+		case err != nil && !errors.Is(err, ErrUnusable):
+			return nil, err
+		case err != nil, !s.Ended && s.Begun:
+			open = append(open, run)
+		}
+	}
+	return open, nil
 }
 
 // Bygone marks the runs that never came to their end and have nothing left to undo, and returns how many: those of
@@ -69,17 +127,19 @@ func (d *StateDir) Bygone(netns string, cookie uint64) (n int, err error) {
 		return 0, err
 	}
 	for _, run := range runs {
-		p, err := d.ReadJournal(run)
-		if err != nil || p.Ended {
-			continue // what can't be read is Unfinished's to tell
-		}
+		h, err := d.readHeader(run)
 		why := ""
-		switch h := p.Header; {
+		switch {
+		case err != nil: // what can't be read is Unfinished's to tell
+			continue
 		case h.BootID != boot:
 			why = "ended by a reboot"
 		case netns != "" && h.NetNS == netns && h.Cookie != cookie:
 			why = "ended with its network namespace"
 		default:
+			continue
+		}
+		if s, err := d.Summary(run); err != nil || s.Ended {
 			continue
 		}
 		if err := d.markEnded(run, why); err != nil {
@@ -138,9 +198,16 @@ func (d *StateDir) Prune(now time.Time) error {
 	}
 	var failed []error
 	for _, run := range runs[:len(runs)-keepRuns] {
-		p, err := d.ReadJournal(run)
-		over := errors.Is(err, errNeverBegan) || err == nil && (p.Ended || p.Header.BootID != boot)
-		if !over || p.Header.Started.After(now.Add(-keepFor)) {
+		h, err := d.readHeader(run)
+		if h.Started.After(now.Add(-keepFor)) {
+			continue
+		}
+		over := errors.Is(err, errNeverBegan) || err == nil && h.BootID != boot
+		if err == nil && !over {
+			s, err := d.Summary(run)
+			over = err == nil && s.Ended
+		}
+		if !over {
 			continue
 		}
 		failed = append(failed, d.remove(run))

@@ -2,8 +2,6 @@ package rollback
 
 import (
 	"errors"
-	"strings"
-	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -32,39 +30,9 @@ func (d *StateDir) Salvage(run string, conn *xfrm.Conn) (*Past, error) {
 // Latest returns the last run that worked in the network namespace of the cookie, or may have: of a journal without a
 // whole header it can't be told. It is empty if there is none.
 func (d *StateDir) Latest(cookie uint64) (string, error) {
-	boot, err := d.boot()
-	if err != nil {
+	here, err := d.Here(cookie)
+	if err != nil || len(here) == 0 {
 		return "", err
 	}
-	runs, err := d.Runs()
-	if err != nil {
-		return "", err
-	}
-	var latest string
-	var last time.Time
-	for _, run := range runs {
-		p, err := d.ReadJournal(run)
-		if errors.Is(err, errNeverBegan) || errors.Is(err, errSetAside) {
-			continue
-		}
-		if err != nil && !errors.Is(err, ErrUnusable) {
-			return "", err
-		}
-		at := p.Header.Started
-		switch {
-		case p.Header.BootID == "":
-			// A run's name has its second. It may be the last one of that.
-			second, _, _ := strings.Cut(run, "-")
-			if at, err = time.Parse("20060102T150405Z", second); err != nil {
-				continue
-			}
-			at = at.Add(time.Second)
-		case p.Header.BootID != boot, p.Header.Cookie != cookie:
-			continue
-		}
-		if latest == "" || at.After(last) {
-			latest, last = run, at
-		}
-	}
-	return latest, nil
+	return here[len(here)-1], nil
 }

@@ -43,8 +43,11 @@ func (d *StateDir) Standing(p *Past) (Standing, error) {
 	}
 	if p.Awaits() {
 		left, err := p.Until.Left()
-		s.WordLeft = max(left, 1)
-		return s, err
+		if err != nil || left > 0 {
+			s.WordLeft = left
+			return s, err
+		}
+		s.State = "not confirmed in time, to be undone"
 	}
 	holder, err := d.holder(p.Header.Cookie)
 	if err != nil || holder == 0 {

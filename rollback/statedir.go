@@ -68,6 +68,9 @@ func (d *StateDir) pin() error {
 	fd, err := unix.Open(d.path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		if fi, err := os.Lstat(d.path); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a symlink: %w; give --state-dir the directory itself", d.path, ErrUnsafe)
+		}
 		return fmt.Errorf("%s is not a directory: %w", d.path, ErrUnsafe)
 	case err != nil:
 		return &fs.PathError{Op: "open", Path: d.path, Err: err}
@@ -77,7 +80,35 @@ func (d *StateDir) pin() error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return &fs.PathError{Op: "stat", Path: d.path, Err: err}
 	}
-	return checkOwner(d.path, &st)
+	if err := checkOwner(d.path, &st); err != nil {
+		return err
+	}
+	if st.Mode&0o077 == 0 || int(st.Uid) != os.Geteuid() {
+		return nil
+	}
+	return d.shut()
+}
+
+// shut takes from others what a directory that was there before lets them read: which tunnels there are. One that has
+// more in it than ours may be there for others, and is refused.
+func (d *StateDir) shut() error {
+	dir, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	ours := len(names) == 0 || slices.Contains(names, "lock") && slices.Contains(names, "runs")
+	if !ours {
+		return fmt.Errorf("%s can be read by others and is not only ours: %w; give --state-dir a directory of its own", d.path, ErrUnsafe)
+	}
+	if err := dir.Chmod(0o700); err != nil && !errors.Is(err, unix.EROFS) {
+		return err
+	}
+	return nil
 }
 
 // ErrUnsafe means that somebody else could have written what we would read.
@@ -87,9 +118,9 @@ var ErrUnsafe = errors.New("unsafe permissions")
 func checkOwner(path string, st *unix.Stat_t) error {
 	switch {
 	case int(st.Uid) != os.Geteuid() && st.Uid != 0:
-		return fmt.Errorf("%s belongs to uid %d: %w", path, st.Uid, ErrUnsafe)
+		return fmt.Errorf("%s belongs to uid %d: %w; chown it after looking at what is in it, or move it away", path, st.Uid, ErrUnsafe)
 	case st.Mode&0o022 != 0:
-		return fmt.Errorf("%s can be written to by others (mode %#o): %w; chmod it after looking at what is in it",
+		return fmt.Errorf("%s can be written to by others (mode %#o): %w; chmod it after looking at what is in it, or move it away",
 			path, st.Mode&0o777, ErrUnsafe)
 	}
 	return nil
@@ -107,7 +138,7 @@ func (d *StateDir) open(name string, flags int) (*os.File, error) {
 	runtime.KeepAlive(d) // or root could be closed in the middle of it
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return fail(fmt.Errorf("it is a symlink, or behind one: %w", ErrUnsafe))
+		return fail(fmt.Errorf("it is a symlink, or behind one: %w; put what it leads to in its place", ErrUnsafe))
 	case err != nil:
 		return fail(err)
 	}
@@ -119,7 +150,7 @@ func (d *StateDir) open(name string, flags int) (*os.File, error) {
 	kind := st.Mode & unix.S_IFMT
 	err = checkOwner(path, &st)
 	if err == nil && (kind != unix.S_IFDIR && kind != unix.S_IFREG || kind == unix.S_IFREG && st.Nlink != 1) {
-		err = fmt.Errorf("%s is not a plain file: %w", path, ErrUnsafe)
+		err = fmt.Errorf("%s is not a plain file: %w; move it away", path, ErrUnsafe)
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -200,8 +200,12 @@ func (w *world) apply(p *process) (report *executor.Report, err error) {
 	p.begun(w)
 	w.state.BreakFiles(p.file)
 	defer w.state.BreakFiles(func(f rollback.File) rollback.File { return f })
+	begun, err := rollback.Now()
+	if err != nil {
+		return nil, err
+	}
 	journal, err := w.state.Create(rollback.Header{
-		Run: name, Plan: "move", Digest: "d", BootID: w.boot, NetNS: w.netns, Cookie: w.k.Cookie(), Started: w.clock,
+		Run: name, Plan: "move", Digest: "d", BootID: w.boot, NetNS: w.netns, Cookie: w.k.Cookie(), Started: w.clock, Boottime: begun,
 	})
 	if err != nil {
 		return nil, err

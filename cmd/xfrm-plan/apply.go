@@ -79,7 +79,7 @@ func (p *program) apply(ctx context.Context, path string, o applyOptions) error 
 		}
 	}()
 	for _, ns := range open {
-		l, err := openLane(ctx, state, ns, doc)
+		l, err := p.openLane(ctx, state, ns, doc)
 		if l != nil {
 			lanes = append(lanes, l)
 		}
@@ -179,7 +179,7 @@ type lane struct {
 }
 
 // openLane takes the namespace's lock and computes the plan under it, so that what is shown is what is done.
-func openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *plan.Document) (*lane, error) {
+func (p *program) openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *plan.Document) (*lane, error) {
 	l := &lane{ns: ns}
 	var err error
 	if l.conn, err = ns.Dial(); err != nil {
@@ -191,10 +191,10 @@ func openLane(ctx context.Context, state *rollback.StateDir, ns target, doc *pla
 	if l.cookie, err = l.conn.Cookie(); err != nil {
 		return l, err
 	}
-	if l.lock, err = state.Lock(l.cookie); err != nil {
+	if l.lock, err = lockOf(state, ns.namespace, l.cookie); err != nil {
 		return l, err
 	}
-	if err := unfinished(state, l.cookie, ns.name); err != nil {
+	if err := p.unfinished(state, l.cookie, ns.name); err != nil {
 		return l, err
 	}
 	return l, l.compute(ctx, state, doc)
@@ -238,25 +238,12 @@ func refuseTwice(state *rollback.StateDir, doc *plan.Document, p *plan.Plan, coo
 }
 
 // unfinished refuses to start beside a run of the same namespace and boot that never came to its end.
-func unfinished(state *rollback.StateDir, cookie uint64, netns string) error {
-	past, err := state.Unfinished(cookie)
-	if err != nil {
+func (p *program) unfinished(state *rollback.StateDir, cookie uint64, netns string) error {
+	runs, err := state.Unfinished(cookie)
+	if err != nil || len(runs) == 0 {
 		return err
 	}
-	awaiting, err := state.Awaiting()
-	if err != nil {
-		return err
-	}
-	for _, a := range awaiting {
-		if a.Header.Cookie == cookie {
-			return exitWith(exitBusy, "run %s awaits its confirmation: `xfrm-plan confirm %s`, or %s to undo it now", a.Header.Run,
-				a.Header.Run, toType("rollback "+a.Header.Run, netns))
-		}
-	}
-	if len(past) != 0 {
-		return exitWith(exitBusy, "run %s did not come to its end: run %s first", past[0], toType("recover", netns))
-	}
-	return nil
+	return p.notOver(state, runs[0], netns)
 }
 
 func (l *lane) unlock() {

@@ -45,8 +45,8 @@ func says(t *testing.T, p *program, args []string, command, want string) {
 	t.Fatalf("%s says %q, want %q", command, out.String(), want)
 }
 
-// interrupted applies and is told to stop in the pause.
-func interrupted(t *testing.T, p *program, args []string) {
+// applyInterrupted applies and is told to stop in the pause.
+func applyInterrupted(t *testing.T, p *program, args []string) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
 	ns, _ := p.open("")
@@ -64,8 +64,8 @@ func interrupted(t *testing.T, p *program, args []string) {
 func TestInterruptedRunStillAwaitsItsConfirmation(t *testing.T) {
 	t.Run("confirmed", func(t *testing.T) {
 		p, args, out := toConfirm(t, "1m")
-		interrupted(t, p, args)
-		told := regexp.MustCompile("(?s)1 of 2 groups are moved. To keep them, confirm within 1m0s: `xfrm-plan (confirm \\S+)`. To undo them now: `xfrm-plan rollback \\S+`")
+		applyInterrupted(t, p, args)
+		told := regexp.MustCompile("(?s)1 of 2 groups are moved. To keep them, confirm within 1m0s: `xfrm-plan (confirm \\S+) --state-dir \\S+`. To undo them now: `xfrm-plan rollback \\S+ --state-dir \\S+`")
 		what := told.FindStringSubmatch(out.String())
 		if what == nil {
 			t.Fatalf("it does not say how to keep what it has done: %s", out)
@@ -76,7 +76,7 @@ func TestInterruptedRunStillAwaitsItsConfirmation(t *testing.T) {
 	})
 	t.Run("not confirmed", func(t *testing.T) {
 		p, args, _ := toConfirm(t, "500ms")
-		interrupted(t, p, args)
+		applyInterrupted(t, p, args)
 		says(t, p, args, "status", "not confirmed in time, undone  0 of 2 groups done")
 	})
 }
@@ -98,7 +98,7 @@ func TestUnsettledRunIsUndoneByItsWatchdog(t *testing.T) {
 	if code := p.run(t.Context(), args); code != exitNotUndone {
 		t.Fatalf("exit status %d, want %d: %s", code, exitNotUndone, out)
 	}
-	for _, want := range []string{"It can't be confirmed before every group is settled", "`xfrm-plan recover --forward`"} {
+	for _, want := range []string{"It can't be confirmed before every group is settled", "`xfrm-plan recover --forward --state-dir "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in %s", want, out)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,11 +65,16 @@ func startSession(self string, args []string) error {
 	return cmd.Process.Release()
 }
 
+// announceTime is how long a terminal that takes nothing may keep us: the lock is held meanwhile.
+const announceTime = 5 * time.Second
+
 // announce tells everybody who is logged in, and the system's journal where a unit's standard error goes there. That
 // nobody can be told is no reason to do anything else.
 func announce(text string) {
 	fmt.Fprintln(os.Stderr, text)
-	cmd := exec.Command("wall", text)
+	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "wall", text)
 	cmd.WaitDelay = time.Second
 	_ = cmd.Run()
 }

@@ -103,7 +103,7 @@ func (p *program) examine(ctx context.Context) (all []finding) {
 	if left != 0 {
 		last := &all[len(all)-1]
 		last.OK, last.code = false, exitBusy
-		last.Text += ": " + toType("recover", p.netns)
+		last.Text += ": " + p.toType("recover", p.netns)
 	}
 	all = append(all, examineDaemons(ctx, sas)...)
 	return append(all, p.examineRuns(conn)...)
@@ -135,10 +135,10 @@ func (p *program) examineRuns(conn *xfrm.Conn) []finding {
 	}
 	runs, err := state.Unfinished(cookie)
 	if err != nil {
-		return []finding{{"runs", false, err.Error(), exitUnexpected}}
+		return []finding{{"runs", false, err.Error(), exitCode(err)}}
 	}
 	if len(runs) != 0 {
-		return []finding{{"runs", false, fmt.Sprintf("run %s did not come to its end: %s", runs[0], toType("recover", p.netns)), exitBusy}}
+		return []finding{{"runs", false, fmt.Sprintf("run %s did not come to its end: %s", runs[0], p.toType("recover", p.netns)), exitBusy}}
 	}
 	return []finding{{"runs", true, "none unfinished in " + p.stateDir, 0}}
 }

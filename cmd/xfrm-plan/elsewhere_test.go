@@ -36,6 +36,7 @@ func TestWhoLooksInTheWrongNamespaceIsSentToTheRight(t *testing.T) {
 		return out.String()
 	}
 	ask(exitOK, append([]string{"--netns", "a"}, args[2:]...)...)
+	dir := " --state-dir " + args[1]
 	state, err := rollback.OpenStateDir(args[1])
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +48,7 @@ func TestWhoLooksInTheWrongNamespaceIsSentToTheRight(t *testing.T) {
 	if got := ask(exitOK, "recover", "--yes"); got != "Nothing to recover in the current network namespace.\n" {
 		t.Errorf("%q", got)
 	}
-	if got := ask(exitHostCannot, "rollback", "--yes", runs[0]); !strings.Contains(got, "`xfrm-plan rollback "+runs[0]+" --netns a` there") {
+	if got := ask(exitHostCannot, "rollback", "--yes", runs[0]); !strings.Contains(got, "`xfrm-plan rollback "+runs[0]+dir+" --netns a` there") {
 		t.Errorf("%q", got)
 	}
 	j, err := state.Resume(runs[0], "undone", time.Now()) // as if it had been killed on its way
@@ -55,14 +56,14 @@ func TestWhoLooksInTheWrongNamespaceIsSentToTheRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.Close()
-	if got := ask(exitOK, "recover", "--yes"); !strings.Contains(got, "in network namespace a did not come to its end: `xfrm-plan recover --netns a` there") {
+	if got := ask(exitOK, "recover", "--yes"); !strings.Contains(got, "in network namespace a did not come to its end: `xfrm-plan recover"+dir+" --netns a` there") {
 		t.Errorf("%q", got)
 	}
-	if got := ask(exitBusy, append([]string{"--netns", "a"}, args[2:]...)...); !strings.Contains(got, "run `xfrm-plan recover --netns a` first") {
+	if got := ask(exitBusy, append([]string{"--netns", "a"}, args[2:]...)...); !strings.Contains(got, "run `xfrm-plan recover"+dir+" --netns a` first") {
 		t.Errorf("%q", got)
 	}
 	before := here.kernel.Snapshot()
-	if got := ask(exitHostCannot, "watchdog", runs[0], "--within", "0"); !strings.Contains(got, "was in network namespace a and not in the current network namespace: `xfrm-plan recover --netns a` there") {
+	if got := ask(exitHostCannot, "watchdog", runs[0], "--within", "0"); !strings.Contains(got, "was in network namespace a and not in the current network namespace: `xfrm-plan recover"+dir+" --netns a` there") {
 		t.Errorf("%q", got)
 	}
 	if !reflect.DeepEqual(here.kernel.Snapshot(), before) {

@@ -97,7 +97,7 @@ func exitCode(err error) int {
 		errors.Is(err, unix.EPERM), // a capability is missing; of files it is EACCES
 		errors.Is(err, rollback.ErrUnsafe), errors.Is(err, host.ErrRestless):
 		return exitHostCannot
-	case errors.Is(err, rollback.ErrLocked):
+	case errors.Is(err, rollback.ErrLocked), errors.Is(err, rollback.ErrVersion), errors.Is(err, rollback.ErrOtherDir):
 		return exitBusy
 	}
 	return exitUnexpected

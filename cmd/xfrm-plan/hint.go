@@ -2,12 +2,22 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xfrm-plan/xfrm-plan/rollback"
 )
 
-// toType is a command as it has to be typed to work in the network namespace of the name.
-func toType(command, netns string) string {
+// toType is a command as it has to be typed to work with our state directory in the network namespace of the name.
+func (p *program) toType(command, netns string) string {
+	if p.stateDir != rollback.DefaultStateDir {
+		dir, err := filepath.Abs(p.stateDir)
+		if err != nil {
+			dir = p.stateDir
+		}
+		command += " --state-dir " + dir
+	}
 	if netns != "" {
 		command += " --netns " + netns
 	}

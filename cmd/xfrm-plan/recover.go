@@ -21,7 +21,7 @@ func (p *program) recoverCommand() *cobra.Command {
 		Short: "Bring the kernel to an end state after a run that broke off",
 		Long: "recover finds the runs of this boot and network namespace that never came to their end and brings all of their\n" +
 			"tunnels back to the old addresses, or with --forward on to the new ones. It also removes block policies that are\n" +
-			"left over. It can be interrupted and repeated.",
+			"left over. It can be interrupted and repeated. A run that may yet be confirmed it leaves to confirm and rollback.",
 		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,8 +39,9 @@ func (p *program) rollbackCommand() *cobra.Command {
 		Use:   "rollback [RUN]",
 		Short: "Undo a run",
 		Long: "rollback brings the tunnels of a run, the last one unless named, back to their old addresses: keys and sequence\n" +
-			"numbers stay as they are now.",
-		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitBusy, exitNotUndone, exitInterrupted),
+			"numbers stay as they are now. What a later run has moved on is undone by rollback of that one first, and what did\n" +
+			"not come to its end by recover.",
+		Annotations: exitHelp(exitOK, exitUnexpected, exitHostCannot, exitRefused, exitBusy, exitNotUndone, exitInterrupted),
 		Args:        cobra.MaximumNArgs(1),
 
 		ValidArgsFunction: p.completeRuns(movedRun),
@@ -96,7 +97,7 @@ func (p *program) undoing(ctx context.Context, yes bool, work func(*program, *un
 		return err
 	}
 	defer u.close()
-	lock, err := u.state.Lock(u.cookie)
+	lock, err := lockOf(u.state, u.ns, u.cookie)
 	if err != nil {
 		return err
 	}
@@ -108,16 +109,18 @@ func (p *program) undoing(ctx context.Context, yes bool, work func(*program, *un
 }
 
 func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
-	bygone, err := u.state.Bygone(p.netns, u.cookie)
-	if err != nil {
-		return err
-	}
-	if bygone > 0 {
-		_ = p.say("%d unfinished runs of an earlier boot or network namespace have nothing left to undo; they are marked so.", bygone)
-	}
 	runs, err := u.state.Unfinished(u.cookie)
 	if err != nil {
 		return err
+	}
+	usable, damaged, err := p.sortOut(u, runs)
+	if err != nil {
+		return err
+	}
+	for _, past := range usable {
+		if err := p.awaited(&past.Summary); err != nil {
+			return err
+		}
 	}
 	left, err := executor.Left(u.conn)
 	if err != nil {
@@ -125,9 +128,8 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 	}
 	if len(runs) == 0 && left == 0 {
 		text, err := p.elsewhere(u)
-		return errors.Join(err, p.say("Nothing to recover in %v.%s", u.ns, text))
+		return errors.Join(p.bygone(u), err, p.say("Nothing to recover in %v.%s", u.ns, text))
 	}
-	usable, damaged := p.sortOut(u, runs)
 	question := fmt.Sprintf("Recover %d unfinished runs and %d left-over policies in %v?", len(usable), left, u.ns)
 	if len(damaged) != 0 {
 		question = fmt.Sprintf("The journal of %s can't be used. Recover %d other runs, and go by what it tells in front of the damage "+
@@ -136,6 +138,38 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 	if err := p.ask(ctx, u.yes, question); err != nil {
 		return err
 	}
+	if err := p.settleAll(ctx, u, usable, damaged, forward); err != nil {
+		return err
+	}
+	return p.bygone(u)
+}
+
+// awaited refuses to recover a run that is done and may yet be confirmed: that is somebody's to decide.
+func (p *program) awaited(s *rollback.Summary) error {
+	if !s.Awaits() {
+		return nil
+	}
+	left, err := s.Until.Left()
+	if err != nil || left <= 0 {
+		return err
+	}
+	h := &s.Header
+	return exitWith(exitBusy, "run %s awaits its confirmation: %s, or %s to undo it now", h.Run, p.toType("confirm "+h.Run, ""),
+		p.toType("rollback "+h.Run, h.NetNS))
+}
+
+// notOver says what to do about a run that is unfinished.
+func (p *program) notOver(state *rollback.StateDir, run, netns string) error {
+	if s, err := state.Summary(run); err == nil { // else it is damaged
+		if err := p.awaited(s); err != nil {
+			return err
+		}
+	}
+	return exitWith(exitBusy, "run %s did not come to its end: run %s first", run, p.toType("recover", netns))
+}
+
+// settleAll brings all that is left of runs to one end.
+func (p *program) settleAll(ctx context.Context, u *undo, usable []*rollback.Past, damaged []string, forward bool) error {
 	towards := executor.Undone
 	if forward {
 		towards = executor.Done
@@ -156,6 +190,16 @@ func (p *program) recover(ctx context.Context, u *undo, forward bool) error {
 		return err
 	}
 	return p.orphans(u, damaged)
+}
+
+// bygone marks the runs that need no recovery any more. It comes last: what takes time with many runs must not hold up
+// traffic that is blocked.
+func (p *program) bygone(u *undo) error {
+	n, err := u.state.Bygone(p.netns, u.cookie)
+	if n > 0 {
+		_ = p.say("%d unfinished runs of an earlier boot or network namespace have nothing left to undo; they are marked so.", n)
+	}
+	return err
 }
 
 // salvage settles what the journal of the latest run still tells of, if it is one of the damaged ones.
@@ -181,17 +225,20 @@ func worst(errs []error) error {
 }
 
 // sortOut reads the journals of the runs.
-func (p *program) sortOut(u *undo, runs []string) (usable []*rollback.Past, damaged []string) {
+func (p *program) sortOut(u *undo, runs []string) (usable []*rollback.Past, damaged []string, err error) {
 	for _, run := range runs {
 		past, err := u.state.ReadJournal(run)
-		if err != nil {
+		switch {
+		case errors.Is(err, rollback.ErrUnusable):
 			_ = p.say("Run %s: %v.", run, err)
 			damaged = append(damaged, run)
-			continue
+		case err != nil:
+			return nil, nil, err
+		default:
+			usable = append(usable, past)
 		}
-		usable = append(usable, past)
 	}
-	return usable, damaged
+	return usable, damaged, nil
 }
 
 // orphans removes what no journal tells of. Where nothing remains of them, damaged journals are set aside.
@@ -213,48 +260,84 @@ func (p *program) orphans(u *undo, damaged []string) error {
 }
 
 func (p *program) rollback(ctx context.Context, u *undo, args []string) error {
-	past, err := p.runToUndo(u, args)
+	open, err := u.state.Unfinished(u.cookie)
+	if err != nil {
+		return err
+	}
+	past, err := p.runToUndo(u, args, open)
 	if err != nil || past == nil {
 		return err
 	}
-	if err := p.ask(ctx, u.yes, fmt.Sprintf("Undo run %s in %v?", past.Header.Run, u.ns)); err != nil {
+	run := past.Header.Run
+	switch later, err := u.state.MovedOn(past); {
+	case err != nil:
+		return err
+	case later != "":
+		return exitWith(exitRefused, "run %s has moved tunnels of run %s on: %s undoes it first", later, run, p.toType("rollback "+later, past.Header.NetNS))
+	}
+	if err := p.ask(ctx, u.yes, fmt.Sprintf("Undo run %s in %v?", run, u.ns)); err != nil {
 		return err
 	}
 	return p.settleRun(ctx, u, past, executor.Undone)
 }
 
 // runToUndo picks the run: the one that is named, or the last of this boot and namespace that has moved something. Nil
-// means that there is nothing to undo, which has been said.
-func (p *program) runToUndo(u *undo, args []string) (*rollback.Past, error) {
+// means that there is nothing to undo, which has been said. No run is undone beside another one that is unfinished.
+func (p *program) runToUndo(u *undo, args, open []string) (past *rollback.Past, err error) {
+	if len(args) != 0 {
+		past, err = p.namedRun(u, args[0])
+	} else {
+		past, err = p.lastRun(u)
+	}
+	if err != nil && !errors.Is(err, rollback.ErrUnusable) {
+		return nil, err
+	}
+	for _, run := range open {
+		if err == nil && past != nil && run == past.Header.Run {
+			continue
+		}
+		return nil, p.notOver(u.state, run, p.netns)
+	}
+	if err != nil || past != nil {
+		return past, err
+	}
+	text, err := p.movedElsewhere(u)
+	return nil, errors.Join(err, p.say("Nothing to undo in %v: no run of this boot left anything moved there.%s", u.ns, text))
+}
+
+// namedRun returns the run, or nil if nothing is left of it.
+func (p *program) namedRun(u *undo, run string) (*rollback.Past, error) {
 	boot, err := rollback.BootID()
 	if err != nil {
 		return nil, err
 	}
-	runs := args
-	if len(runs) == 0 {
-		if runs, err = u.state.Runs(); err != nil {
-			return nil, err
+	past, err := u.state.ReadJournal(run)
+	if err != nil {
+		return nil, err
+	}
+	switch h := &past.Header; {
+	case h.BootID != boot:
+		return nil, nil
+	case h.Cookie != u.cookie:
+		return nil, exitWith(exitHostCannot, "run %s was %s and not in %v: %s there", run, whereOf(h), u.ns, p.toType("rollback "+run, h.NetNS))
+	case !movedRun(past):
+		return nil, nil
+	}
+	return past, nil
+}
+
+// lastRun returns the last run of this boot and namespace that left something moved, or nil.
+func (p *program) lastRun(u *undo) (*rollback.Past, error) {
+	here, err := u.state.Here(u.cookie)
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range slices.Backward(here) {
+		if past, err := u.state.ReadJournal(run); err != nil || movedRun(past) {
+			return past, err
 		}
 	}
-	var last *rollback.Past
-	for _, run := range runs {
-		past, err := u.state.ReadJournal(run)
-		switch {
-		case err != nil && len(args) != 0:
-			return nil, err
-		case err == nil && len(args) != 0 && past.Header.BootID == boot && past.Header.Cookie != u.cookie:
-			return nil, exitWith(exitHostCannot, "run %s was %s and not in %v: %s there", run, whereOf(past), u.ns,
-				toType("rollback "+run, past.Header.NetNS))
-		case err != nil, past.Header.BootID != boot, past.Header.Cookie != u.cookie, len(past.Transactions) == 0:
-		case len(args) == 0 && past.Ended && past.Done() == 0: // undone already, or it did nothing
-		case last == nil || last.Header.Before(&past.Header):
-			last = past
-		}
-	}
-	if last == nil {
-		return nil, p.say("Nothing to undo in %v: no run of this boot left anything moved there.", u.ns)
-	}
-	return last, nil
+	return nil, nil
 }
 
 // settleRun brings every transaction of a run to one end.

@@ -129,7 +129,7 @@ func (p *program) runLane(ctx context.Context, state *rollback.StateDir, src *so
 		err = nil // it has been said, and the run was undone for it
 	}
 	if err != nil {
-		err = fmt.Errorf("the run is over, but its journal can't say so; %s will find it as it is: %w", toType("recover --forward", l.ns.name), err)
+		err = fmt.Errorf("the run is over, but its journal can't say so; %s will find it as it is: %w", p.toType("recover --forward", l.ns.name), err)
 	}
 	err = errors.Join(err, state.WriteReport(report))
 	v.report(l, report, runErr)

@@ -21,7 +21,7 @@ func (p *program) statusCommand() *cobra.Command {
 		Use:   "status [RUN]",
 		Short: "Show what runs have done, and how far those at work are",
 		Long: "status lists the runs of this host, or shows one of them group by group, or with --journal record by record what\n" +
-			"it meant to do. It can be asked while a run is at work, and keeps nobody waiting. The last 100 runs are kept, and\n" +
+			"it, or else the last one, meant to do. It can be asked while a run is at work, and keeps nobody waiting. The last 100 runs are kept, and\n" +
 			"all of the last 30 days.",
 		Annotations:       exitHelp(exitOK, exitUnexpected, exitHostCannot),
 		Args:              cobra.MaximumNArgs(1),
@@ -34,17 +34,15 @@ func (p *program) statusCommand() *cobra.Command {
 			switch {
 			case err != nil:
 				return err
-			case journal && len(args) != 1:
-				return exitWith(exitUnexpected, "--journal needs the name of a run: `xfrm-plan status` lists them")
 			case journal:
-				return state.PrintJournal(p.out, args[0])
+				return p.statusJournal(state, args)
 			case len(args) == 1:
 				return p.statusOf(state, args[0])
 			}
 			return p.statusAll(state)
 		},
 	}
-	c.Flags().BoolVar(&journal, "journal", false, "print the journal of the run")
+	c.Flags().BoolVar(&journal, "journal", false, "print the journal of the run, the last one unless named")
 	return c
 }
 

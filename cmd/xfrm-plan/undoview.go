@@ -84,6 +84,9 @@ func (v *undoView) end(r *executor.Report, towards executor.Outcome) error {
 	if towards == executor.Done {
 		where = "new"
 	}
-	return v.p.say("Run %s: %d of %d groups are at the %s addresses, nothing of the run is left over.", v.run,
-		r.Count(towards), len(r.Groups), where)
+	rest := "nothing of the run is left over."
+	if n := r.Count(executor.Untouched); n != 0 {
+		rest = fmt.Sprintf("of %d the kernel holds no sign, and nothing was done to them.", n)
+	}
+	return v.p.say("Run %s: %d of %d groups are at the %s addresses, %s", v.run, r.Count(towards), len(r.Groups), where, rest)
 }

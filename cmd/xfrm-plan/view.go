@@ -24,7 +24,7 @@ func (p *program) view(lanes []*lane) (v view, end func()) {
 	if p.json() {
 		return &jsonView{out: p.out}, func() {}
 	}
-	t := &textView{w: p.out, several: len(lanes) > 1}
+	t := &textView{w: p.out, several: len(lanes) > 1, toType: p.toType}
 	var works []*progress.Lane
 	at := map[*lane]*progress.Lane{}
 	for _, l := range lanes {
@@ -69,6 +69,7 @@ type textView struct {
 	paint   progress.Paint
 	several bool
 	quiet   bool // a bar tells of the groups that end as they should
+	toType  func(command, netns string) string
 }
 
 func (v *textView) event(l *lane, e executor.Event) {
@@ -106,7 +107,7 @@ func (v *textView) line(l *lane, e executor.Event) string {
 	case executor.GroupNotFollowed:
 		return v.paint.Red(fmt.Sprintf("%s: moved, but its IKE daemon does NOT follow: %s", e.Group, e.Text))
 	case executor.GroupUnknown:
-		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; %s finds out", e.Group, e.Text, toType("recover", l.ns.name)))
+		return v.paint.Red(fmt.Sprintf("%s: NOT KNOWN: %s; %s finds out", e.Group, e.Text, v.toType("recover", l.ns.name)))
 	case executor.GroupStuck:
 		return v.paint.Red(fmt.Sprintf("%s: NOT undone, its traffic stays blocked: %s", e.Group, e.Text))
 	case executor.Note:
