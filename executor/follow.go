@@ -22,8 +22,9 @@ var ErrNotFollowed = errors.New("its IKE daemon was left behind")
 
 // followed says of a group that its daemon was told of the new addresses.
 type followed struct {
-	lost   bool  // what it had before is not in the kernel any more
-	failed error // what kept one that the peer has moved from being done
+	now    []ike.ChildSA // what the daemon has of it there
+	lost   bool          // what it had before is not in the kernel any more
+	failed error         // what kept one that the peer has moved from being done
 }
 
 // moves is the daemon's part in a group, none for a group that isn't its.
@@ -75,7 +76,7 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 	var workers errgroup.Group
 	workers.SetLimit(daemonAtOnce)
 	for _, gi := range w.Groups {
-		lead := func() error { return r.lead(ctx, gi) }
+		lead := func() error { return r.followOne(ctx, gi) }
 		switch {
 		case r.daemon[gi] != nil:
 			lead = func() error { return r.daemon[gi].failed }
@@ -99,12 +100,10 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 	return errors.Join(failed...)
 }
 
-// lead has the daemon follow a group that has moved.
-func (r *run) lead(ctx context.Context, gi int) error {
+// followOne has the daemon follow a group that has moved.
+func (r *run) followOne(ctx context.Context, gi int) error {
 	tx := &r.txs[gi]
-	r.mu.Lock()
-	r.led[gi] = true
-	r.mu.Unlock()
+	r.lead(gi)
 	c := r.companion()
 	var now []ike.ChildSA
 	err := ErrInterrupted
@@ -115,7 +114,7 @@ func (r *run) lead(ctx context.Context, gi int) error {
 		return nil
 	}
 	if c.told {
-		r.has(gi, new(followed))
+		r.has(gi, &followed{now: now})
 	}
 	switch {
 	case err == nil:
@@ -184,7 +183,7 @@ func (r *run) adopt(gi int) bool {
 	} else {
 		err = c.left(tx, err)
 	}
-	r.has(gi, &followed{failed: err})
+	r.has(gi, &followed{now: now, failed: err})
 	r.end(gi, Done, got, err, time.Time{}, 0)
 	return true
 }
@@ -210,7 +209,7 @@ func (r *run) followBack(gi int) error {
 	}
 	r.end(gi, Undone, got, err, got.began, span)
 	if err != nil {
-		return fmt.Errorf("it could not be undone: %w", err)
+		return couldNotBeUndone(err)
 	}
 	r.has(gi, nil)
 	return nil

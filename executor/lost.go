@@ -44,7 +44,7 @@ func (r *run) reestablish(gi int, a *attempt, failed error) error {
 		err = fmt.Errorf("it had lost an SA and was set up again: %w", err)
 	}
 	if now != nil {
-		r.has(gi, &followed{lost: true})
+		r.has(gi, &followed{now: now, lost: true})
 	}
 	r.end(gi, Done, got, err, a.blockedAt, time.Since(a.blockedAt))
 	return err

@@ -59,9 +59,7 @@ func missingOf(conn *xfrm.Conn, tx *Transaction) (missing []missingPolicy, err e
 	copied := make([]bool, len(missing))
 	q = new(query)
 	for i := range missing {
-		tagged := *missing[i].want
-		tagged.Sel = tagged.Sel.Tagged(xfrm.Tag)
-		q.ask(xfrm.GetPolicyByKey(&tagged), func(a *xfrm.Answer) {
+		q.ask(xfrm.GetPolicyByKey(coverKey(missing[i].want)), func(a *xfrm.Answer) {
 			if a != nil && protects(a.Policy) {
 				missing[i].blocked = true
 				copied[i] = a.Policy.Action != xfrm.Block
