@@ -177,13 +177,6 @@ func (r *run) bare(groups []bareGroup) (all []bareGroup) {
 	return all
 }
 
-// coverKey returns what a tagged policy over p is found by.
-func coverKey(p *xfrm.Policy) *xfrm.Policy {
-	c := *p
-	c.Sel = p.Sel.Tagged(xfrm.Tag)
-	return &c
-}
-
 // hasSAs reports whether SAs of the group are there: its own, or those that came in their place.
 func (r *run) hasSAs(b *bareGroup, places []place, sas *sad) bool {
 	if slices.Contains(places, there) || b.at == Stuck && slices.ContainsFunc(places, func(at place) bool { return at != nowhere }) {
@@ -205,13 +198,8 @@ func (w *watch) block(bare []bareGroup) {
 	var reqs []xfrm.Request
 	for i := range bare {
 		for j := range bare[i].tx.Policies {
-			pc := &bare[i].tx.Policies[j]
-			p := goal(pc)
-			b := block(p, w.r.indexes.next(p.Dir))
-			if replacedInPlace(pc) {
-				b = blockInPlace(p)
-			}
-			reqs = append(reqs, xfrm.NewPolicy(&b))
+			m := missingPolicy{want: goal(&bare[i].tx.Policies[j])}
+			reqs = append(reqs, m.block(&w.r.indexes))
 		}
 	}
 	_ = w.r.cfg.Conn.Do(reqs...) // what could not be blocked is found when the groups are settled

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
-	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
 	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
@@ -112,69 +111,6 @@ func TestFlushedSPDIsBlockedInward(t *testing.T) {
 	}
 	if _, err := executor.Run(t.Context(), b.plan, b.cfg); !errors.Is(err, executor.ErrUnprotected) || !seen {
 		t.Errorf("%v, told of it: %v", err, seen)
-	}
-}
-
-// TestSARekeyedRightBeforeItMoves: -ESRCH is no failure of the group, which is computed again.
-func TestSARekeyedRightBeforeItMoves(t *testing.T) {
-	var b *bench
-	n := 0
-	b = newBench(t, 4, func(at xfrmtest.At) (e xfrmtest.Effect) {
-		if at.Point == xfrmtest.BeforeSend && at.Has(xfrm.MsgMigrateState) {
-			if n++; n == 3 {
-				e.Run = func() { rekey(t, b, 2) }
-			}
-		}
-		return e
-	})
-	watched(t, b, func() {})
-	r, err := executor.Run(t.Context(), b.plan, b.cfg)
-	if err != nil || b.outcomes(r) != "done done done done" || b.at(2) != "198.51.100.1" || b.tagged() != 0 {
-		t.Errorf("%v, %s, tunnel at %s, %d tagged", err, b.outcomes(r), b.at(2), b.tagged())
-	}
-	if g := r.Groups[2]; len(g.Spans) != 2 || len(g.Answers) == 0 {
-		t.Errorf("%d spans, answers %v: the report leaves out that it was held back twice, and why", len(g.Spans), g.Answers)
-	}
-}
-
-func rekey(t *testing.T, b *bench, tunnel int) {
-	t.Helper()
-	for i, sa := range []xfrm.SA{b.tunnels[tunnel].In, b.tunnels[tunnel].Out} {
-		if err := b.k.Rekey(sa.ID, sa.Mark, xfrm.SPI(0xe0000001+2*tunnel+i), true); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// TestManyRekeyedGroupsAreComputedOnce: what was computed for one is used for the others, as long as it holds.
-func TestManyRekeyedGroupsAreComputedOnce(t *testing.T) {
-	const n = 40
-	b := newBench(t, n, nil, inTwoWaves(time.Millisecond)...)
-	watched(t, b, func() {
-		for i := n / 2; i < n; i++ {
-			rekey(t, b, i)
-		}
-	})
-	calls, compute := 0, b.cfg.Recompute
-	b.cfg.Recompute = func() (*plan.Plan, *ike.Part, error) { calls++; return compute() }
-	r, err := executor.Run(t.Context(), b.plan, b.cfg)
-	if err != nil || r.Count(executor.Done) != n || calls > 2 { // one more for stragglers
-		t.Errorf("%v, %d done, computed %d times", err, r.Count(executor.Done), calls)
-	}
-}
-
-// TestParallelGroupsAreComputedAgain: the temporary policies of the groups beside it don't keep a group from being computed.
-func TestParallelGroupsAreComputedAgain(t *testing.T) {
-	const n = 30
-	b := newBench(t, n, nil, inTwoWaves(time.Millisecond)...)
-	b.cfg.Parallelism = 8
-	watched(t, b, func() {
-		for i := n / 2; i < n; i++ {
-			rekey(t, b, i)
-		}
-	})
-	if r, err := executor.Run(t.Context(), b.plan, b.cfg); err != nil || r.Count(executor.Done) != n {
-		t.Errorf("%v, %s", err, b.outcomes(r))
 	}
 }
 

@@ -186,23 +186,29 @@ func owned(t *testing.T, b *bench, follow, onLoss bool) *daemon {
 		return nil
 	}
 	for i := range b.plan.Groups {
-		g := &b.plan.Groups[i]
-		m := ike.Move{Group: g.Name, OldLocal: g.Calls[0].Local(), OldRemote: g.Calls[0].Remote(), Local: g.Calls[0].NewLocal(), Remote: g.Calls[0].NewRemote()}
-		c := ike.ChildSA{Connection: "old", Child: fmt.Sprint("c", i), Up: true, Local: m.OldLocal, Remote: m.OldRemote, Proto: xfrm.ProtoESP, Mode: xfrm.ModeTunnel,
-			Reqid: g.Calls[0].SA.Reqid, LocalTS: []string{g.Name}}
-		for _, call := range g.Calls {
-			if call.Dir == xfrm.SADirIn {
-				c.In = call.SA.ID.SPI
-			} else {
-				c.Out = call.SA.ID.SPI
-			}
-		}
-		m.Old = []ike.ChildSA{c}
-		d.children = append(d.children, c)
+		m := ownedMove(&b.plan.Groups[i])
+		d.children = append(d.children, m.Old...)
 		part.Moves[i] = []ike.Move{m}
 	}
 	b.cfg.IKE = part
 	return d
+}
+
+// ownedMove is a daemon's part in a group that is one Child SA.
+func ownedMove(g *plan.Group) ike.Move {
+	m := ike.Move{Group: g.Name, OldLocal: g.Calls[0].Local(), OldRemote: g.Calls[0].Remote(), Local: g.Calls[0].NewLocal(), Remote: g.Calls[0].NewRemote()}
+	reqid := g.Calls[0].SA.Reqid
+	c := ike.ChildSA{Connection: "old", Child: fmt.Sprint("c", reqid-1), Up: true, Local: m.OldLocal, Remote: m.OldRemote, Proto: xfrm.ProtoESP, Mode: xfrm.ModeTunnel,
+		Reqid: reqid, LocalTS: []string{g.Name}}
+	for _, call := range g.Calls {
+		if call.Dir == xfrm.SADirIn {
+			c.In = call.SA.ID.SPI
+		} else {
+			c.Out = call.SA.ID.SPI
+		}
+	}
+	m.Old = []ike.ChildSA{c}
+	return m
 }
 
 // blocks counts block policies.

@@ -22,7 +22,7 @@ var ErrNotFollowed = errors.New("its IKE daemon was left behind")
 
 // followed says of a group that its daemon was told of the new addresses.
 type followed struct {
-	now    []ike.ChildSA // what the daemon has of it there
+	now    []ike.ChildSA // what it has there
 	lost   bool          // what it had before is not in the kernel any more
 	failed error         // what kept one that the peer has moved from being done
 }
@@ -76,7 +76,7 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 	var workers errgroup.Group
 	workers.SetLimit(daemonAtOnce)
 	for _, gi := range w.Groups {
-		lead := func() error { return r.followOne(ctx, gi) }
+		lead := func() error { return r.lead(ctx, gi) }
 		switch {
 		case r.daemon[gi] != nil:
 			lead = func() error { return r.daemon[gi].failed }
@@ -100,10 +100,10 @@ func (r *run) follow(ctx context.Context, w *plan.Wave) error {
 	return errors.Join(failed...)
 }
 
-// followOne has the daemon follow a group that has moved.
-func (r *run) followOne(ctx context.Context, gi int) error {
+// lead has the daemon follow a group that has moved.
+func (r *run) lead(ctx context.Context, gi int) error {
 	tx := &r.txs[gi]
-	r.lead(gi)
+	r.leads(true, gi)
 	c := r.companion()
 	var now []ike.ChildSA
 	err := ErrInterrupted
@@ -114,7 +114,11 @@ func (r *run) followOne(ctx context.Context, gi int) error {
 		return nil
 	}
 	if c.told {
-		r.has(gi, &followed{now: now})
+		has := now
+		if len(has) == 0 { // of a driver that can't tell
+			has, _ = c.inPolicies(tx) // what can't be read now is not looked for later
+		}
+		r.has(gi, &followed{now: has})
 	}
 	switch {
 	case err == nil:
@@ -209,7 +213,7 @@ func (r *run) followBack(gi int) error {
 	}
 	r.end(gi, Undone, got, err, got.began, span)
 	if err != nil {
-		return couldNotBeUndone(err)
+		return fmt.Errorf("it could not be undone: %w", err)
 	}
 	r.has(gi, nil)
 	return nil

@@ -99,26 +99,20 @@ func (r *run) broughtBack(a *attempt, m *mended) {
 	r.event(Event{Kind: Note, Group: a.tx.Name, Text: m.failed.Error() + "; it was brought back", Answers: answersOf(m.failed), Since: a.blockedAt, Span: m.span})
 }
 
-// lead says that the daemon has its hands in the policies of a group, and leave that it has done.
-func (r *run) lead(gi int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.led[gi] = true
-}
-
-func (r *run) leave(groups ...int) {
+// leads says whether the daemon has its hands in the policies of groups.
+func (r *run) leads(leads bool, groups ...int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, gi := range groups {
-		delete(r.led, gi)
+		r.led[gi] = leads
 	}
 }
 
 // undo brings a group that is done back to where it was.
 func (r *run) undo(gi int, since time.Time) error {
 	if r.daemon[gi] != nil {
-		r.lead(gi)
-		defer r.leave(gi)
+		r.leads(true, gi)
+		defer r.leads(false, gi)
 		return r.followBack(gi)
 	}
 	reversed := r.txs[gi].Reversed()

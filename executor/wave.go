@@ -71,7 +71,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 		if err := r.follow(ctx, w); err != nil {
 			failures = multierror.Append(failures, err)
 		}
-		r.leave(w.Groups...)
+		r.leads(false, w.Groups...)
 	}
 	return joined(failures)
 }
