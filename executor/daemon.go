@@ -19,6 +19,7 @@ type companion struct {
 	indexes *indexes
 	back    []ike.Move // what the run had it do with the group, if that is being undone
 	told    bool       // to change something
+	bare    error      // errBare, if policies of the group were found missing and blocked
 }
 
 // limit is how long the daemon has for one Child SA.
@@ -75,14 +76,17 @@ func (c *companion) conclude(tx *Transaction, moves []ike.Move, now []ike.ChildS
 // establish has the daemon set up each Child SA of a group, with its policies: an earlier attempt may have been broken off amid Retire.
 // What it returns goes by the moves, unless the daemon's driver can't tell, which returns none.
 func (c *companion) establish(tx *Transaction, moves []ike.Move) (now []ike.ChildSA, err error) {
-	if now, err = c.setUpEach(moves); err != nil {
-		return now, err
-	}
-	renewed, err := c.inForce(tx, now)
-	if err != nil || !renewed {
-		return now, err
-	}
-	return c.setUpEach(moves) // which is to say, asks what they are now
+	err = c.guarded(tx, func() (err error) {
+		if now, err = c.setUpEach(moves); err != nil {
+			return err
+		}
+		renewed, err := c.inForce(tx, now)
+		if err == nil && renewed {
+			now, err = c.setUpEach(moves) // which is to say, asks what they are now
+		}
+		return err
+	})
+	return now, err
 }
 
 func (c *companion) setUpEach(moves []ike.Move) (now []ike.ChildSA, err error) {
@@ -139,10 +143,13 @@ func (c *companion) retire(tx *Transaction, moves []ike.Move, now []ike.ChildSA)
 	if err := c.shield(tx, now); err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one was left, because its policies could not be kept in force meanwhile: %w", err)
 	}
-	ctx, cancel := c.limit()
-	defer cancel()
 	c.told = true
-	if err := c.part.Driver.Retire(ctx, c.retiring(moves, now)); err != nil {
+	err = c.guarded(tx, func() error {
+		ctx, cancel := c.limit()
+		defer cancel()
+		return c.part.Driver.Retire(ctx, c.retiring(moves, now))
+	})
+	if err != nil {
 		return fmt.Errorf("the new Child SA is up; the old one could not be retired: %w", err)
 	}
 	if err := c.deleteReplaced(tx, moves); err != nil {
@@ -203,10 +210,6 @@ func rekeyed(m *ike.Move, c *ike.ChildSA) bool {
 			c.Mode == o.Mode && c.IfIDIn == o.IfIDIn && c.IfIDOut == o.IfIDOut && slices.Equal(c.LocalTS, o.LocalTS) && slices.Equal(c.RemoteTS, o.RemoteTS)
 	})
 }
-
-// protected makes sure that every policy of the group is there in some form that lets nothing through in the clear: the daemon may have rewritten it.
-// What is missing is blocked.
-func (c *companion) protected(tx *Transaction) error { return blockMissing(c.conn, tx, c.indexes) }
 
 // left says what it means for a group that is where the transaction has it that its daemon could not be brought along.
 func (c *companion) left(tx *Transaction, err error) error {

@@ -96,7 +96,11 @@ func (c *companion) settleAround(tx *Transaction, now []ike.ChildSA) (settled, e
 		}
 	}
 	s := &settlement{conn: c.conn, tx: tx, indexes: c.indexes, sad: &sad{conn: c.conn}, anew: now}
-	return s.run()
+	got, err := s.run()
+	if err == nil {
+		c.bare = nil
+	}
+	return got, err
 }
 
 // inPolicies has the policies tell what reqid a daemon has chosen that can't be asked.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
 	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
+	"github.com/xfrm-plan/xfrm-plan/xfrm/xfrmtest"
 )
 
 // careless is a daemon that takes policies away with what it is told, or fails to do it.
@@ -98,5 +100,40 @@ func TestPolicyThatLetsThroughInTheClearIsBlocked(t *testing.T) {
 	r, err := executor.Run(t.Context(), b.plan, b.cfg)
 	if err == nil || b.outcomes(r) != "blocked" || b.blocks() != 6 {
 		t.Errorf("%v, %s: %d blocks", err, b.outcomes(r), b.blocks())
+	}
+}
+
+// TestPoliciesThatGoAreBlockedWhileTheDaemonIsAtIt: a daemon may take a minute, which is no time to let packets out in the clear. Where the group is settled
+// when the daemon has done its part, the blocks go again.
+func TestPoliciesThatGoAreBlockedWhileTheDaemonIsAtIt(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		var fault xfrmtest.Fault
+		want, left := "blocked", 6
+		if lost {
+			fault, want, left = lose(0), "done", 0
+		}
+		b := newBench(t, 1, fault)
+		b.cfg.OnError = plan.OnErrorStop
+		d := owned(t, b, !lost, lost)
+		d.began = func() {
+			time.Sleep(3 * 20 * time.Millisecond) // for them to have been counted
+			if err := b.k.FlushPolicies(); err != nil {
+				t.Error(err)
+			}
+			for end := time.Now().Add(5 * time.Second); b.blocks() != 6; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Errorf("lost %v: %d blocks while the daemon is at it", lost, b.blocks())
+					return
+				}
+			}
+		}
+		r, err := executor.Run(t.Context(), b.plan, b.cfg)
+		if (err == nil) != lost || b.outcomes(r) != want || b.tagged() != left {
+			t.Errorf("lost %v: %v, %s, %d tagged", lost, err, b.outcomes(r), b.tagged())
+		}
+		d.began = nil
+		if r, err = settleAs(t, b, executor.Done); err != nil || r.Unsettled() != 0 || b.tagged() != 0 || len(policiesOf(b, 0)) != 6 {
+			t.Errorf("lost %v: recover: %v, %s, %d tagged", lost, err, b.outcomes(r), b.tagged())
+		}
 	}
 }

@@ -15,11 +15,17 @@ const follow = "ike: {follow: reestablish}"
 // impatient gives the daemon of a plan three seconds.
 func impatient(t *testing.T, file string) string {
 	t.Helper()
+	return waiting(t, file, "3s")
+}
+
+// waiting gives the daemon of a plan so long.
+func waiting(t *testing.T, file, timeout string) string {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	quick := strings.Replace(string(text), "driver: ", "timeout: 3s, driver: ", 1)
+	quick := strings.Replace(string(text), "driver: ", "timeout: "+timeout+", driver: ", 1)
 	if err := os.WriteFile(file, []byte(quick), 0o600); err != nil {
 		t.Fatal(err)
 	}
