@@ -10,7 +10,7 @@ const (
 	Untouched Outcome = "untouched" // nothing was done to it: the run ended before, or the group had changed
 	Done      Outcome = "done"      // all new
 	Undone    Outcome = "undone"    // all old; a policy that its owner rewrote meanwhile stays as it is and is named
-	Stuck     Outcome = "blocked"   // neither: its outbound policies stay blocked
+	Stuck     Outcome = "blocked"   // neither: its outbound policies stay blocked, or all where policies were missing
 	Unknown   Outcome = "unknown"   // the kernel did not say: recover finds out
 
 	// All new in the kernel, and traffic flows; the IKE daemon was to follow and is still at the old addresses.

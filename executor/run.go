@@ -198,7 +198,8 @@ func (r *run) rollback() error {
 	}
 	var failures *multierror.Error
 	for gi := len(r.txs) - 1; gi >= 0; gi-- {
-		if r.outcome(gi) != Done {
+		// A daemon that goes back puts back what has gone of its policies.
+		if now := r.outcome(gi); now != Done && (now != Stuck || r.daemon[gi] == nil) {
 			continue
 		}
 		if err := r.undo(gi, time.Now()); err != nil {

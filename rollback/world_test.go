@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xfrm-plan/xfrm-plan/executor"
+	"github.com/xfrm-plan/xfrm-plan/ike"
 	"github.com/xfrm-plan/xfrm-plan/plan"
 	"github.com/xfrm-plan/xfrm-plan/rollback"
 	"github.com/xfrm-plan/xfrm-plan/xfrm"
@@ -50,6 +51,7 @@ type world struct {
 	onError plan.OnError
 	clock   time.Time     // CLOCK_REALTIME
 	within  time.Duration // for the confirmation; 0 is none
+	listens bool          // to what others do, as apply does. What it says and when depends on the time
 	texts   []string      // all that was said
 	watch   *oracle
 }
@@ -218,9 +220,18 @@ func (w *world) apply(p *process) (report *executor.Report, err error) {
 		}
 		bins = executor.BinsOf(policies)
 	}
-	report, err = executor.Run(p.ctx, computed, executor.Config{
-		Conn: c, Journal: journal, Emit: w.hear, Run: name, OnError: w.onError, Parallelism: p.parallelism, Bins: bins,
-	})
+	cfg := executor.Config{Conn: c, Journal: journal, Emit: w.hear, Run: name, OnError: w.onError, Parallelism: p.parallelism, Bins: bins}
+	if w.listens {
+		if cfg.Monitor, err = xfrm.NewMonitor(w.k.Socket(), xfrm.GroupSA, xfrm.GroupExpire); err != nil {
+			return nil, err
+		}
+		defer cfg.Monitor.Close()
+		cfg.Recompute = func() (*plan.Plan, *ike.Part, error) {
+			p, err := w.compute(c)
+			return p, nil, err
+		}
+	}
+	report, err = executor.Run(p.ctx, computed, cfg)
 	if w.within != 0 && err == nil {
 		var now rollback.Boottime
 		if now, err = rollback.Now(); err == nil {
