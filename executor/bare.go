@@ -59,9 +59,9 @@ func (w *watch) inspect(groups []int) {
 func (w *watch) inspectSome(groups []int) {
 	w.r.holding.Lock()
 	defer w.r.holding.Unlock()
-	bare := w.r.bare(w.resting(groups), true)
-	if len(bare) == 0 {
-		return
+	bare, err := w.r.bare(w.resting(groups), true)
+	if err != nil || len(bare) == 0 {
+		return // what can't be read the run will meet itself
 	}
 	// What has not been begun may not be on disk yet, and after a crash its block would be nobody's.
 	var intents []Transaction
@@ -86,8 +86,26 @@ func (w *watch) inspectSome(groups []int) {
 // judge decides about the groups that were blocked a moment ago, and reports whether there are some that it is too early for. Where SAs still lack policies
 // the run ends. Others are unblocked.
 func (w *watch) judge() (early bool) {
-	var due, closed []bareGroup
+	due, early := w.due()
+	bare := 0
+	first := ""
+	for some := range slices.Chunk(due, lastLookGroups) {
+		for _, b := range w.judgeSome(some) {
+			if bare++; bare == 1 {
+				first = b.tx.Name
+			}
+		}
+	}
+	if bare != 0 {
+		w.fail(fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once and are put back", ErrUnprotected, bare, first))
+	}
+	return early
+}
+
+// due lists the groups that it is time to judge, and reports whether there are others.
+func (w *watch) due() (due []bareGroup, early bool) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, gi := range slices.Sorted(maps.Keys(w.bare)) {
 		switch b := w.bare[gi]; {
 		case b.judged:
@@ -97,32 +115,40 @@ func (w *watch) judge() (early bool) {
 			due = append(due, b)
 		}
 	}
-	w.mu.Unlock()
-	if len(due) == 0 {
-		return early
-	}
+	return due, early
+}
+
+// judgeSome returns those of the groups that are bare still, and unblocks the others. Where that can't be read all are.
+func (w *watch) judgeSome(groups []bareGroup) (bare []bareGroup) {
 	w.r.holding.Lock()
-	bare := w.r.bare(due, false)
-	for _, b := range due {
-		if !slices.ContainsFunc(bare, func(o bareGroup) bool { return o.gi == b.gi }) {
-			closed = append(closed, b)
-		}
+	defer w.r.holding.Unlock()
+	bare, err := w.r.bare(groups, false)
+	if err != nil {
+		bare = groups
 	}
+	open := make(map[int]bool)
+	w.mu.Lock()
+	for _, b := range bare {
+		b.judged, open[b.gi] = true, true
+		w.bare[b.gi] = b
+	}
+	w.mu.Unlock()
+	closed := slices.DeleteFunc(slices.Clone(groups), func(b bareGroup) bool { return open[b.gi] })
 	w.unblock(closed)
-	w.r.holding.Unlock()
 	w.mu.Lock()
 	for _, b := range closed {
 		delete(w.bare, b.gi)
 	}
-	for _, b := range bare {
-		b.judged = true
-		w.bare[b.gi] = b
-	}
 	w.mu.Unlock()
-	if len(bare) != 0 {
-		w.fail(fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once and are put back", ErrUnprotected, len(bare), bare[0].tx.Name))
-	}
-	return early
+	return bare
+}
+
+// hasBlocked reports whether a group was blocked because it lacked policies.
+func (w *watch) hasBlocked(gi int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, blocked := w.bare[gi]
+	return blocked
 }
 
 // fail ends the run's work.
@@ -195,7 +221,7 @@ func (w *watch) takeBare(wanted func(*bareGroup) bool) []bareGroup {
 }
 
 // bare returns those of the groups that have SAs and lack policies, or policies and their covers.
-func (r *run) bare(groups []bareGroup, covered bool) (all []bareGroup) {
+func (r *run) bare(groups []bareGroup, covered bool) (all []bareGroup, err error) {
 	q := new(query)
 	places := make([][]place, len(groups))
 	missing := make([]bool, len(groups))
@@ -215,8 +241,8 @@ func (r *run) bare(groups []bareGroup, covered bool) (all []bareGroup) {
 			})
 		}
 	}
-	if q.run(r.cfg.Conn) != nil {
-		return nil // the run will meet the same, or has
+	if err := q.run(r.cfg.Conn); err != nil {
+		return nil, err
 	}
 	sas := &sad{conn: r.cfg.Conn}
 	for i := range groups {
@@ -224,7 +250,7 @@ func (r *run) bare(groups []bareGroup, covered bool) (all []bareGroup) {
 			all = append(all, groups[i])
 		}
 	}
-	return all
+	return all, nil
 }
 
 // hasSAs reports whether SAs of the group are there: its own, or those that came in their place.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -183,5 +184,36 @@ func TestFollowedGroupIsLookedAfter(t *testing.T) {
 					onError, i, r.Groups[i].Outcome, b.at(i), out.Fate, in.Fate, b.tagged(), err)
 			}
 		}
+	}
+}
+
+// TestPoliciesThatComeBackInTime: who replaces all policies, as a script that loads them anew does, has the tunnels blocked for a moment and ends no run.
+func TestPoliciesThatComeBackInTime(t *testing.T) {
+	defer executor.SetClosing(time.Second)()
+	b := newBench(t, 3, nil, inTwoWaves(1500*time.Millisecond)...)
+	var back sync.WaitGroup
+	watched(t, b, func() {
+		var again []xfrm.Request
+		for _, p := range b.k.Snapshot().Policies {
+			again = append(again, xfrm.NewPolicy(p))
+		}
+		if err := b.k.FlushPolicies(); err != nil {
+			t.Error(err)
+		}
+		back.Go(func() {
+			for b.tagged() == 0 && t.Context().Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			c := b.k.Dial()
+			defer c.Close()
+			if err := errors.Join(c.Do(again...)...); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	r, err := executor.Run(t.Context(), b.plan, b.cfg)
+	back.Wait()
+	if err != nil || b.outcomes(r) != "done done done" || b.tagged() != 0 {
+		t.Errorf("%v, %s, %d tagged are left", err, b.outcomes(r), b.tagged())
 	}
 }

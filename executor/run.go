@@ -82,6 +82,7 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (*Report, error) {
 	}
 	err = errors.Join(err, r.restore())
 	r.watch.end()
+	err = errors.Join(err, r.restore()) // what it has come upon in the end
 	if late := r.watch.hasFailed(); bare == nil && late != nil {
 		err = errors.Join(late, err)
 	}

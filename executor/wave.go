@@ -86,6 +86,9 @@ func (r *run) group(gi int, wave string) error {
 		}
 	}
 	r.event(Event{Kind: GroupStarted, Wave: wave, Group: name})
+	if r.watch.hasBlocked(gi) { // if its policies are back in time, so is the group
+		r.watch.settle()
+	}
 	var back *mended // it was on its way when it was re-keyed
 	for n := 1; ; n++ {
 		a := r.attempt(&r.txs[gi])
