@@ -302,6 +302,14 @@ func (w *watch) unblock(groups []bareGroup) {
 	}
 }
 
+// settled looks, and returns when nothing is left to be judged.
+func (w *watch) settled() {
+	if w.r.cfg.Monitor != nil {
+		w.lookWell()
+		w.settle()
+	}
+}
+
 // settle waits until it is known of every group that was blocked whether it was being closed down.
 func (w *watch) settle() {
 	for w.judge() {
@@ -317,8 +325,7 @@ func (r *run) restore() error {
 	}
 	var failed []error
 	for range rounds {
-		r.watch.lookWell()
-		r.watch.settle()
+		r.watch.settled()
 		bare := r.watch.takeBare(anyBare)
 		if len(bare) == 0 {
 			return errors.Join(failed...)
@@ -329,8 +336,7 @@ func (r *run) restore() error {
 			}
 		}
 	}
-	r.watch.lookWell()
-	r.watch.settle()
+	r.watch.settled()
 	for _, b := range r.watch.takeBare(anyBare) {
 		err := errors.New("its policies are deleted again and again by somebody else: its traffic stays blocked")
 		r.end(b.gi, b.at, settled{}, err, time.Time{}, 0)

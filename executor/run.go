@@ -162,6 +162,7 @@ func (r *run) waves(ctx context.Context) error {
 			case <-time.After(w.Pause):
 			}
 		}
+		r.watch.settled()
 		if ctx.Err() != nil {
 			break
 		}

@@ -3,7 +3,9 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/xfrm-plan/xfrm-plan/test/netns/topo"
@@ -53,9 +55,24 @@ func TestFlushAmidAWave(t *testing.T) {
 	}
 	manual(t, many)
 	before := snap(t)
+	heard := make(chan struct{}, 1)
+	l, err := topo.ListenWith(topo.Left, func(n topo.Notice) {
+		if n.Type == topo.MsgMigrateState {
+			select {
+			case heard <- struct{}{}:
+			default:
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Stop() // it need not hear all
 	r := start(t, "")
-	r.firstMoved(t)
-	if _, err := topo.Left.Run("ip", "xfrm", "policy", "flush"); err != nil {
+	<-heard
+	stopped := r.cmd.Process.Signal(syscall.SIGSTOP) // there is no telling how fast it is
+	_, err = topo.Left.Run("ip", "xfrm", "policy", "flush")
+	if err := errors.Join(stopped, err, r.cmd.Process.Signal(syscall.SIGCONT)); err != nil {
 		t.Fatal(err)
 	}
 	got := r.end(t)

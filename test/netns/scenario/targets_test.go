@@ -103,7 +103,7 @@ func TestOnePlanInTwoNetworkNamespaces(t *testing.T) {
 func TestRunInTwoNetworkNamespacesIsKilled(t *testing.T) {
 	w := newTwoTargets(t)
 	w.run(t, func(cmd *exec.Cmd) { cmd.Process.Kill() })
-	expect(t, finish(t, w.command("apply", w.plan, "--yes")), 6, "recover --netns left")
+	expect(t, finish(t, w.command("apply", w.plan, "--yes")), 6, "xfrm-plan recover", "--netns left`")
 	for i, ns := range topo.Gateways {
 		expect(t, finish(t, w.command("recover", "--yes", "--netns", string(ns))), 0)
 		if err := w.snap(t)[i].Same(w.before[i]); err != nil {
