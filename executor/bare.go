@@ -97,7 +97,7 @@ func (w *watch) judge() (early bool) {
 		}
 	}
 	if bare != 0 {
-		w.fail(fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once and are put back", ErrUnprotected, bare, first))
+		w.fail(fmt.Errorf("%w: of %d tunnels, the first of them %s. They were blocked at once, and what can be is put back", ErrUnprotected, bare, first))
 	}
 	return early
 }

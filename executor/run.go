@@ -200,8 +200,7 @@ func (r *run) rollback() error {
 	}
 	var failures *multierror.Error
 	for gi := len(r.txs) - 1; gi >= 0; gi-- {
-		// A daemon that goes back puts back what has gone of its policies.
-		if now := r.outcome(gi); now != Done && (now != Stuck || r.daemon[gi] == nil) {
+		if r.outcome(gi) != Done {
 			continue
 		}
 		if err := r.undo(gi, time.Now()); err != nil {

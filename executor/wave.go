@@ -66,6 +66,7 @@ func (r *run) wave(ctx context.Context, w *plan.Wave) error {
 			failures = multierror.Append(failures, err)
 		}
 	}
+	r.watch.settled() // a daemon is not told to follow with a tunnel that has just been closed down
 	// Groups that stay where they are want their daemon; those that are undone because of another one don't.
 	if r.cfg.OnError != plan.OnErrorRollback || ctx.Err() == nil && !stop() && failures == nil {
 		if err := r.follow(ctx, w); err != nil {

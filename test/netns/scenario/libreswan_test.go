@@ -221,7 +221,7 @@ func TestPlutoGoesDownAmidARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, plutoAmidARun(t, n, topo.Left, "--terminate"), 8, "stays blocked")
-	if got := blocked(snap(t)); len(got) != 1 {
+	if got := blocked(snap(t)); len(got) != 3 {
 		t.Errorf("blocked: %v", got)
 	}
 	if out, err := n.Whack(topo.Left, "--initiate", "--name", "site"); err != nil {
