@@ -62,8 +62,8 @@ test-ike: build lab
 
 ## fuzz: plan files and inventories that nobody thought of, ten minutes
 fuzz:
-	$(GO) test -buildvcs=false ./schema -run '^$$' -fuzz FuzzLoad -fuzztime 5m
-	$(GO) test -buildvcs=false ./plan -run '^$$' -fuzz FuzzCompute -fuzztime 5m
+	$(GO) test -buildvcs=false ./schema -run '^$$' -fuzz FuzzLoad -fuzztime 5m -fuzzminimizetime 100x
+	$(GO) test -buildvcs=false ./plan -run '^$$' -fuzz FuzzCompute -fuzztime 5m -fuzzminimizetime 100x
 
 ## soak: what make test does a little of, at length: every fault in a run of 100 groups, 100,000 random runs in memory, 300 kills on the real kernel; an hour or two. Fills docs/soak.md
 soak: soak-matrix soak-random soak-kills

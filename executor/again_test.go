@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -107,5 +108,43 @@ func TestRekeyedGroupIsArrangedWithItsDaemonAgain(t *testing.T) {
 		if sa.ID.SPI >= 0xe0000000 || sa.SrcIP().String() == "192.0.2.1" {
 			t.Errorf("SA %v was left", sa.ID)
 		}
+	}
+}
+
+// TestGroupThatCanNotBeComputedAgainWasHeldBackOnce: what was brought back for a re-key and can't be tried again has its one span in the report.
+func TestGroupThatCanNotBeComputedAgainWasHeldBackOnce(t *testing.T) {
+	var b *bench
+	n := 0
+	b = newBench(t, 4, func(at xfrmtest.At) (e xfrmtest.Effect) {
+		if at.Point == xfrmtest.BeforeSend && at.Has(xfrm.MsgMigrateState) {
+			if n++; n == 3 {
+				e.Run = func() { rekey(t, b, 2) }
+			}
+		}
+		return e
+	})
+	b.cfg.OnError = plan.OnErrorStop
+	watched(t, b, func() {})
+	compute, calls := b.cfg.Recompute, 0
+	b.cfg.Recompute = func() (*plan.Plan, *ike.Part, error) {
+		if calls++; calls > 1 {
+			return nil, nil, errors.New("the tables change all the time")
+		}
+		p, part, err := compute()
+		for i, spi := range []xfrm.SPI{0xe0000005, 0xe0000006} { // once more
+			sa := []xfrm.SA{b.tunnels[2].In, b.tunnels[2].Out}[i]
+			sa.ID.SPI = spi
+			if err := b.k.Rekey(sa.ID, sa.Mark, spi+0x100, true); err != nil {
+				t.Error(err)
+			}
+		}
+		return p, part, err
+	}
+	r, err := executor.Run(t.Context(), b.plan, b.cfg)
+	if err == nil || b.outcomes(r) != "done done undone untouched" || b.at(2) != "192.0.2.1" || b.tagged() != 0 {
+		t.Errorf("%v, %s, tunnel at %s, %d tagged", err, b.outcomes(r), b.at(2), b.tagged())
+	}
+	if g := r.Groups[2]; len(g.Spans) != 1 || g.Spans[0].From.IsZero() {
+		t.Errorf("spans %v", g.Spans)
 	}
 }

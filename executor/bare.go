@@ -276,7 +276,8 @@ func (w *watch) unblock(groups []bareGroup) {
 			want := goal(&groups[i].tx.Policies[j])
 			for _, k := range []*xfrm.Policy{coverKey(want), want} {
 				q.ask(xfrm.GetPolicyByKey(k), func(a *xfrm.Answer) {
-					if a != nil && (a.Policy.Tagged() || blockedInPlace(a.Policy)) {
+					// A tagged copy with templates is a shield: it protects what a daemon is changing.
+					if a != nil && (a.Policy.Tagged() && a.Policy.Action == xfrm.Block || blockedInPlace(a.Policy)) {
 						reqs = append(reqs, xfrm.DeletePolicy(a.Policy))
 					}
 				})

@@ -166,6 +166,13 @@ func shadow(pc *plan.PolicyChange, index uint32) xfrm.Policy {
 	return s.WithoutUnknown()
 }
 
+// coverKey returns what a tagged policy over p is found by.
+func coverKey(p *xfrm.Policy) *xfrm.Policy {
+	c := *p
+	c.Sel = p.Sel.Tagged(xfrm.Tag)
+	return &c
+}
+
 // protects reports whether p keeps what it matches from passing in the clear.
 func protects(p *xfrm.Policy) bool {
 	return p != nil && (p.Action == xfrm.Block || len(p.Templates) != 0)

@@ -76,13 +76,6 @@ func missingOf(conn *xfrm.Conn, tx *Transaction) (missing []missingPolicy, err e
 	return bare, err
 }
 
-// coverKey returns what a tagged policy over p is found by.
-func coverKey(p *xfrm.Policy) *xfrm.Policy {
-	c := *p
-	c.Sel = p.Sel.Tagged(xfrm.Tag)
-	return &c
-}
-
 // block blocks what the policy should protect.
 func (m *missingPolicy) block(x *indexes) xfrm.Request {
 	over := m.want

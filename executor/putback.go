@@ -40,8 +40,9 @@ func (r *run) restore() error {
 		if len(bare) == 0 {
 			return errors.Join(failed...)
 		}
+		sas := &sad{conn: r.cfg.Conn}
 		for i := range bare {
-			if err := r.putBack(&bare[i]); err != nil {
+			if err := r.putBack(&bare[i], sas); err != nil {
 				failed = append(failed, fmt.Errorf("%s: %w", bare[i].tx.Name, err))
 			}
 		}
@@ -60,8 +61,9 @@ func anyBare(*bareGroup) bool { return true }
 // restoreFollowed puts back what protects groups that their daemon has set up anew, before it is told to go back.
 func (r *run) restoreFollowed() error {
 	var failed []error
+	sas := &sad{conn: r.cfg.Conn}
 	for _, b := range r.watch.takeBare(func(b *bareGroup) bool { return len(b.anew) != 0 }) {
-		if err := r.putBack(&b); err != nil {
+		if err := r.putBack(&b, sas); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", b.tx.Name, err))
 		}
 	}
@@ -69,11 +71,11 @@ func (r *run) restoreFollowed() error {
 }
 
 // putBack puts the policies of a group back where it is, and unblocks it.
-func (r *run) putBack(b *bareGroup) error {
+func (r *run) putBack(b *bareGroup, sas *sad) error {
 	if b.at == Stuck || b.at == Unknown || r.outcome(b.gi) != b.at {
 		return nil // it is for recover to settle, or was settled since
 	}
-	s := &settlement{conn: r.cfg.Conn, tx: &b.tx, indexes: &r.indexes, sad: &sad{conn: r.cfg.Conn}, anew: b.anew}
+	s := &settlement{conn: r.cfg.Conn, tx: &b.tx, indexes: &r.indexes, sad: sas, anew: b.anew}
 	if len(b.anew) != 0 {
 		tx := asNow(b.tx, b.anew)
 		s.tx = &tx

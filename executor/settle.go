@@ -116,8 +116,8 @@ func (s *settlement) read() error {
 		s.places = make([]place, len(s.moves))
 		locate(q, s.moves, s.places)
 		s.spd = make(map[xfrm.Key]*xfrm.Policy)
-		ask := func(p xfrm.Policy) {
-			q.ask(xfrm.GetPolicyByKey(&p), func(a *xfrm.Answer) {
+		ask := func(p *xfrm.Policy) {
+			q.ask(xfrm.GetPolicyByKey(p), func(a *xfrm.Answer) {
 				if a != nil {
 					s.spd[a.Policy.Key()] = a.Policy
 				}
@@ -125,10 +125,8 @@ func (s *settlement) read() error {
 		}
 		for i := range s.tx.Policies {
 			for _, p := range versions(&s.tx.Policies[i]) {
-				ask(*p)
-				tagged := *p
-				tagged.Sel = p.Sel.Tagged(xfrm.Tag)
-				ask(tagged)
+				ask(p)
+				ask(coverKey(p))
 			}
 		}
 		if err := q.run(s.conn); err != nil {

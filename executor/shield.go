@@ -60,9 +60,7 @@ func (c *companion) unshield(tx *Transaction) error {
 	q := new(query)
 	var reqs []xfrm.Request
 	for i := range tx.Policies {
-		tagged := *goal(&tx.Policies[i])
-		tagged.Sel = tagged.Sel.Tagged(xfrm.Tag)
-		q.ask(xfrm.GetPolicyByKey(&tagged), func(a *xfrm.Answer) {
+		q.ask(xfrm.GetPolicyByKey(coverKey(goal(&tx.Policies[i]))), func(a *xfrm.Answer) {
 			if a != nil {
 				reqs = append(reqs, xfrm.DeletePolicy(a.Policy))
 			}

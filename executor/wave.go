@@ -106,6 +106,7 @@ func (r *run) group(gi int, wave string) error {
 		switch {
 		case errors.Is(err, errChanged) && n < againRounds && r.again(gi, n):
 		case back != nil:
+			back.span = 0 // was told when it was brought back
 			return r.tell(gi, a, back)
 		case r.adopt(gi):
 			return nil
